@@ -1,0 +1,42 @@
+#pragma once
+
+/*
+ * Durable files. The recipe for each kind of write exists once, here.
+ */
+
+#include "base/disk.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/*
+ * Replaces @name in @dirfd durably: temporary file beside it (O_EXCL), write, fsync, rename, fsync of the directory.
+ * After a crash the old or the new content is there, whole. Return: 0 or a negated errno; the old file is then intact.
+ */
+int file_replace(Disk *d, int dirfd, const char *name, const void *data, size_t len, mode_t mode);
+
+/* Reads a whole regular file of at most @max bytes; *@ret is NUL-terminated and the caller's. -EFBIG if larger. */
+int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len);
+
+/* Reads what a /proc or /sys file gives now, at most @max bytes. Same ownership. */
+int file_read_virtual(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len);
+
+/*
+ * Opens the directory @path (absolute), making missing ones with @mode, fsyncing each parent that gained one. No
+ * component that is made is reached through a symbolic link. Return: the descriptor (O_PATH is not set), or an errno.
+ */
+int dir_ensure(Disk *d, const char *path, mode_t mode);
+
+/*
+ * Opens @path relative to @dirfd for O_RDONLY | O_DIRECTORY without leaving @dirfd and without following any symbolic
+ * link (openat2: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV). "" opens @dirfd itself again.
+ */
+int dir_open_beneath(int dirfd, const char *path);
+/* The same for any file, with @flags (O_PATH, O_RDONLY ...); O_NONBLOCK | O_NOCTTY are added: a FIFO cannot block it. */
+int file_open_beneath(int dirfd, const char *path, int flags);
+
+/* SHA-256 of the regular file behind @fd from its start. Return: 0, -EBADF if not regular, or a negated errno. */
+#define SHA256_SIZE 32
+int file_sha256(int fd, uint8_t ret[SHA256_SIZE]);
+void sha256(const void *data, size_t len, uint8_t ret[SHA256_SIZE]);

@@ -1,0 +1,64 @@
+#pragma once
+
+/*
+ * Diagnosis: from facts to at most one fault of a service. Pure: no clock, no file, no log; @now is an argument.
+ *
+ * Keeps the windows, debounce and claims of one service. Sources feed it through the engine.
+ */
+
+#include "model/observation.h"
+#include "model/settings.h"
+
+typedef struct Diagnosis Diagnosis;
+
+typedef enum Verdict {
+        VERDICT_UNCHANGED, /* nothing new */
+        VERDICT_HEALTHY,   /* up, no symptom, through the settle time */
+        VERDICT_SUSPECT,   /* a symptom was seen, but it is not (yet) a fault; @reason says why */
+        VERDICT_FAULT,     /* confirmed: act */
+        VERDICT_STAND_DOWN, /* operator's stop, mask, shutdown: nothing is a failure now */
+        _VERDICT_MAX,
+        _VERDICT_INVALID = -EINVAL,
+} Verdict;
+DECLARE_STRING_TABLE(verdict, Verdict);
+
+typedef struct Symptom {
+        SymptomKind kind;
+        bool claimed;      /* only a rule says so */
+        int exit_code, signal; /* crashed */
+        bool core;
+        char detail[256];  /* UTF-8, cut at a character: what was seen, with figures */
+        char rule[64];     /* name of the rule, or "" */
+        char signature[96]; /* "imc.service/signal/11": what crash windows count */
+        usec_t wall;
+} Symptom;
+
+typedef struct Finding {
+        Verdict verdict;
+        Reason reason;
+        bool new_symptom;  /* @symptom is a new fact and is to be recorded */
+        Symptom symptom;   /* with SUSPECT and FAULT: the leading one */
+} Finding;
+
+/* @service must outlive it. */
+int diagnosis_new(Diagnosis **ret, const ServiceSettings *service);
+Diagnosis *diagnosis_free(Diagnosis *d);
+
+/* Takes a fact in. Return: 0 or a negated errno. */
+int diagnosis_feed(Diagnosis *d, const Observation *o, const Now *now, Finding *ret);
+/* Time has passed: start_timeout, settle, stall.after, claims that expire. */
+int diagnosis_tick(Diagnosis *d, const Now *now, Finding *ret);
+/* The monotonic moment of the next useful tick, or USEC_INFINITY. */
+usec_t diagnosis_deadline(const Diagnosis *d);
+
+/*
+ * An incident closed or the service was started by unjamd: forget open symptoms; crash windows are kept, and heal after
+ * a healthy time.
+ */
+void diagnosis_reset(Diagnosis *d, const Now *now);
+
+/* Is it up as far as the facts go (running, no failing probe)? And for explain: why nothing was done so far. */
+bool diagnosis_is_up(const Diagnosis *d);
+Reason diagnosis_reason(const Diagnosis *d);
+/* Messages waiting in all stores, from the last progress observations. */
+uint64_t diagnosis_waiting(const Diagnosis *d);

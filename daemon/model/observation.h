@@ -1,0 +1,104 @@
+#pragma once
+
+/*
+ * Observation: one fact from outside, as a source hands it to the engine. Strings belong to the source and live until
+ * the sink returns.
+ */
+
+#include "base/clock.h"
+#include "model/words.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* What the manager says of the service, in one vocabulary for all managers. */
+typedef enum RunState {
+        RUN_UNKNOWN,
+        RUN_STOPPED,   /* nothing runs, and that was asked for (or it never ran) */
+        RUN_STARTING,
+        RUN_RUNNING,
+        RUN_STOPPING,
+        RUN_FAILED,    /* nothing runs (or leftovers only), and that was not asked for */
+        RUN_RESTARTING, /* the manager itself is about to start it again (auto-restart) */
+        _RUN_STATE_MAX,
+        _RUN_STATE_INVALID = -EINVAL,
+} RunState;
+DECLARE_STRING_TABLE(run_state, RunState);
+
+typedef struct ServiceStatus {
+        RunState run;
+        usec_t since;          /* monotonic: when @run was entered */
+        const char *invocation; /* changes with each start; NULL if unknown */
+        unsigned n_restarts;   /* by the manager itself */
+        const char *result;    /* the manager's word: "exit-code", "signal", "core-dump", "timeout", "start-limit-hit" */
+        bool exited;           /* the main process ended: exit_code, signal and core are valid */
+        int exit_code;
+        int signal;
+        bool core;
+        pid_t main_pid;        /* 0 if none */
+        bool operator_stop;    /* a stop that is not ours is under way or done */
+        bool masked;
+        bool started_by_other; /* this invocation is not one that unjamd asked for */
+} ServiceStatus;
+
+typedef struct ProbeStatus {
+        size_t probe;   /* index in ServiceSettings.probes */
+        bool ok, slow;
+        usec_t took;
+        const char *detail; /* UTF-8: what was wrong */
+} ProbeStatus;
+
+/* How mail moves in one store since the last look. */
+typedef struct ProgressStatus {
+        size_t store;
+        uint64_t waiting;  /* messages that should move: in the store, not covered by stall.ignore */
+        uint64_t ignored;  /* rightly waiting */
+        uint64_t arrived, departed; /* since the last observation */
+        bool moved;        /* anything arrived, departed or was renamed or written */
+} ProgressStatus;
+
+typedef struct LogEntry {
+        RuleSource source;
+        size_t rule;         /* index in ServiceSettings.rules: the rule that matched */
+        const char *text;    /* UTF-8 */
+        pid_t pid;
+        const char *cursor;
+        usec_t wall;
+} LogEntry;
+
+/* A message file was opened or closed by a process of the service (fanotify), or its mark died. */
+typedef struct InflightStatus {
+        pid_t pid;
+        const char *path; /* absolute, bytes */
+        bool open;        /* false: closed */
+} InflightStatus;
+
+typedef struct HostStatus {
+        bool shutdown; /* the host goes down: nothing is a failure now */
+        bool clock_jump;
+} HostStatus;
+
+typedef enum ObservationKind {
+        OBSERVATION_SERVICE,
+        OBSERVATION_PROBE,
+        OBSERVATION_PROGRESS,
+        OBSERVATION_LOG,
+        OBSERVATION_INFLIGHT,
+        OBSERVATION_HOST,
+        _OBSERVATION_KIND_MAX,
+        _OBSERVATION_KIND_INVALID = -EINVAL,
+} ObservationKind;
+DECLARE_STRING_TABLE(observation_kind, ObservationKind);
+
+typedef struct Observation {
+        ObservationKind kind;
+        union {
+                ServiceStatus service;
+                ProbeStatus probe;
+                ProgressStatus progress;
+                LogEntry log;
+                InflightStatus inflight;
+                HostStatus host;
+        };
+} Observation;

@@ -1,0 +1,46 @@
+#pragma once
+
+/*
+ * Source: where facts come from. One source watches one aspect of one service (unit state, a probe, the journal ...).
+ *
+ * A source calls its sink from the event loop. It never blocks: what may wait for a disk or a stuck process runs in a
+ * worker. It reports facts and no judgement; the engine asks diagnose what they mean.
+ */
+
+#include "model/observation.h"
+
+typedef struct Source Source;
+
+typedef struct Sink {
+        void (*observe)(void *userdata, size_t service, const Observation *o);
+        void *userdata;
+} Sink;
+
+typedef struct SourceOps {
+        /* Begins to watch and reports the present state. Return: 0 or a negated errno. */
+        int (*start)(Source *s);
+        /*
+         * The world has changed under it (a directory was exchanged, the service was started anew): set marks and
+         * watches anew, and report. Harmless at any time.
+         */
+        int (*refresh)(Source *s);
+        Source *(*free)(Source *s);
+} SourceOps;
+
+struct Source {
+        const SourceOps *ops;
+        const char *name; /* "unit", "journal", "probe" ... */
+};
+
+static inline int source_start(Source *s)
+{
+        return s->ops->start(s);
+}
+static inline int source_refresh(Source *s)
+{
+        return s->ops->refresh(s);
+}
+static inline Source *source_free(Source *s)
+{
+        return s ? s->ops->free(s) : NULL;
+}
