@@ -1,0 +1,22 @@
+#pragma once
+
+/*
+ * JSON for text from anywhere: jansson takes UTF-8 only, and a record must never be lost for a file name.
+ */
+
+#include <jansson.h>
+
+/* @s as a string, bytes that are no UTF-8 replaced; null for NULL. NULL on ENOMEM. */
+json_t *json_from_text(const char *s);
+
+/*
+ * Sets @key to the bytes @s: as they are if they are UTF-8, else percent-encoded, with the exact ones in
+ * "@key_b64". Return: 0 or -ENOMEM.
+ */
+int json_set_bytes(json_t *object, const char *key, const char *s);
+/* The exact bytes back. *@ret is the caller's. Return: 0, -EINVAL if they are missing or hold a NUL, -ENOMEM.
+ */
+int json_get_bytes(const json_t *object, const char *key, char **ret);
+
+/* Takes @value even if it fails; a NULL @value is an ENOMEM of whoever made it. Return: 0 or -ENOMEM. */
+int json_set(json_t *object, const char *key, json_t *value);
