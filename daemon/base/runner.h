@@ -5,7 +5,7 @@
  *
  * They run outside of unjamd's own cgroup and sandbox: as transient units where systemd is the manager of the host,
  * else as children in a process group of their own. No shell is involved. Each has a deadline; at the deadline
- * everything it started is killed.
+ * everything it started is killed. A program that ends in time leaves nothing behind either, unless `detach` is set.
  */
 
 #include "base/clock.h"
@@ -38,6 +38,7 @@ typedef struct RunSpec {
         const char *input;       /* stdin, or NULL: /dev/null */
         usec_t timeout;
         bool read_only;          /* the program must change nothing: under systemd it gets ProtectSystem=strict etc. */
+        bool detach;             /* what it leaves running when it exits is meant to stay (a start program) */
 } RunSpec;
 
 typedef void (*RunDone)(void *userdata, const RunResult *result);
