@@ -1,0 +1,174 @@
+/*
+ * rules - event rules on log entries
+ *
+ * The engine compiles a service's rules; the log sources show them each entry of the service and hand on
+ * those that match. A rule asks for a field with a value, for a pattern, or for both:
+ *
+ *     field = "EVENT_ID"; equals = "4037";    the field has exactly this value
+ *     match = "...";                          the entry's text matches
+ *     field = "UNIT_STATE"; match = "...";    the field matches
+ *     field = ..; equals = ..; match = ..;    the field has this value, and the text matches
+ *
+ * A rule that asks for nothing would match every line and is refused. A line that drives a pattern into a
+ * limit counts as no match and is counted. Runs in the loop's thread. Test: tests/unit/test_rules.c.
+ */
+#include "model/rules.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/pattern.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_MAX (64 * 1024)
+
+struct Rules {
+        const RuleSettings *settings;
+        size_t n;
+        Pattern **patterns; /* NULL where a rule has no match */
+        uint64_t limited;
+};
+
+static int rule_refuse(char **ret_error, const RuleSettings *s, const char *what)
+{
+        if (ret_error && asprintf(ret_error, "%s: %s", s->name ? s->name : "event", what) < 0)
+                *ret_error = NULL;
+        return err_origin(-EINVAL);
+}
+
+static int rule_compile(Pattern **ret, const RuleSettings *s, char **ret_error)
+{
+        _cleanup_(freep) char *what = NULL;
+        int r;
+
+        if (!s->field && !s->match)
+                return rule_refuse(ret_error, s, "it would match every line; give it a field or a match");
+        if (s->equals && !s->field)
+                return rule_refuse(ret_error, s, "equals without a field");
+        if (!s->match)
+                return 0;
+        r = pattern_new(ret, s->match, PATTERN_TEXT, &what);
+        return r == -EINVAL ? rule_refuse(ret_error, s, what) : err_trace(r);
+}
+
+int rules_new(Rules **ret, const RuleSettings *settings, size_t n, char **ret_error)
+{
+        _cleanup_(rules_freep) Rules *r = NULL;
+
+        if (ret_error)
+                *ret_error = NULL;
+        r = calloc(1, sizeof(*r));
+        if (!r)
+                return err_origin(-ENOMEM);
+        r->settings = settings;
+        r->patterns = calloc(n > 0 ? n : 1, sizeof(r->patterns[0]));
+        if (!r->patterns)
+                return err_origin(-ENOMEM);
+        for (; r->n < n; r->n++) {
+                int k = rule_compile(r->patterns + r->n, settings + r->n, ret_error);
+
+                if (k < 0)
+                        return err_trace(k);
+        }
+        *ret = TAKE_PTR(r);
+        return 0;
+}
+
+Rules *rules_free(Rules *r)
+{
+        if (!r)
+                return NULL;
+        for (size_t i = 0; r->patterns && i < r->n; i++)
+                pattern_free(r->patterns[i]);
+        free(r->patterns);
+        free(r);
+        return NULL;
+}
+
+static bool rule_wants(const RuleSettings *s, RuleSource source, const char *path)
+{
+        switch (source) {
+        case RULE_SOURCE_JOURNAL:
+                return s->source == source;
+        case RULE_SOURCE_FILE:
+                return s->source == source && streq_null(s->path, path);
+        case _RULE_SOURCE_MAX:
+        case _RULE_SOURCE_INVALID:
+                break;
+        }
+        return false;
+}
+
+bool rules_want(const Rules *r, RuleSource source, const char *path)
+{
+        for (size_t i = 0; i < r->n; i++)
+                if (rule_wants(r->settings + i, source, path))
+                        return true;
+        return false;
+}
+
+static int value_match(Rules *r, const Pattern *p, const void *value, size_t len)
+{
+        int k;
+
+        k = pattern_match(p, value, len < VALUE_MAX ? len : VALUE_MAX);
+        if (k == PATTERN_E_LIMIT)
+                r->limited++;
+        if (k < 0)
+                return err_trace(k);
+        return k > 0 ? RULES_E_NONE : 0;
+}
+
+/* Return: 0 it matches, RULES_E_NONE, or a negated errno. */
+static int rule_match(Rules *r, size_t i, const RuleEntry *entry)
+{
+        const RuleSettings *s = r->settings + i;
+        const char *text = "MESSAGE";
+        const void *value;
+        size_t len;
+        int k;
+
+        if (s->field) {
+                k = entry->get_field(entry->userdata, s->field, &value, &len);
+                if (k < 0)
+                        return err_trace(k);
+                if (k > 0)
+                        return RULES_E_NONE;
+                if (s->equals && (len != strlen(s->equals) || memcmp(value, s->equals, len) != 0))
+                        return RULES_E_NONE;
+                if (!s->equals)
+                        text = s->field;
+        }
+        if (!r->patterns[i])
+                return 0;
+        k = entry->get_field(entry->userdata, text, &value, &len);
+        if (k < 0)
+                return err_trace(k);
+        return k > 0 ? RULES_E_NONE : value_match(r, r->patterns[i], value, len);
+}
+
+int rules_match(Rules *r, const RuleEntry *entry, size_t from, size_t *ret)
+{
+        for (size_t i = from; i < r->n; i++) {
+                int k;
+
+                if (!rule_wants(r->settings + i, entry->source, entry->path))
+                        continue;
+                k = rule_match(r, i, entry);
+                if (k < 0)
+                        return err_trace(k);
+                if (k == 0) {
+                        *ret = i;
+                        return 0;
+                }
+        }
+        return RULES_E_NONE;
+}
+
+uint64_t rules_limited(const Rules *r)
+{
+        return r->limited;
+}
