@@ -3,9 +3,9 @@
 /*
  * Time, in one unit.
  *
- * usec_t counts microseconds. A "monotonic" usec_t is CLOCK_BOOTTIME (it goes on while the machine sleeps) and means
- * nothing after a reboot; a "wall" usec_t is CLOCK_REALTIME since 1970 and is for records only: no decision is taken on
- * it.
+ * usec_t counts microseconds. A "monotonic" usec_t is CLOCK_BOOTTIME (it goes on while the machine sleeps)
+ * and means nothing after a reboot; a "wall" usec_t is CLOCK_REALTIME since 1970 and is for records only: no
+ * decision is taken on it.
  */
 
 #include <stddef.h>

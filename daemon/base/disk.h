@@ -1,13 +1,14 @@
 #pragma once
 
 /*
- * The disk port: every call that changes a file system on behalf of unjamd goes through it, so that tests can fail the
- * n-th one, lose what was not synced, or kill the process before and after each.
+ * The disk port: every call that changes a file system on behalf of unjamd goes through it, so that tests can
+ * fail the n-th one, lose what was not synced, or kill the process before and after each.
  *
- * Reading (open for reading, stat, getdents) is done directly. Paths are relative to a directory descriptor that the
- * caller holds; no implementation follows a symbolic link in the last component.
+ * Reading (open for reading, stat, getdents) is done directly. Paths are relative to a directory descriptor
+ * that the caller holds; no implementation follows a symbolic link in the last component.
  *
- * All functions: 0 (or the descriptor, or the count) on success, a negated errno else; EINTR is retried inside.
+ * All functions: 0 (or the descriptor, or the count) on success, a negated errno else; EINTR is retried
+ * inside.
  */
 
 #include <stddef.h>
@@ -23,9 +24,11 @@ typedef struct DiskOps {
         int (*write)(Disk *d, int fd, const void *buf, size_t len);
         int (*sync)(Disk *d, int fd);
         /* renameat2; @flags are RENAME_NOREPLACE, RENAME_EXCHANGE or 0. */
-        int (*rename)(Disk *d, int olddirfd, const char *oldname, int newdirfd, const char *newname, unsigned flags);
+        int (*rename)(Disk *d, int olddirfd, const char *oldname, int newdirfd, const char *newname,
+                      unsigned flags);
         int (*mkdir)(Disk *d, int dirfd, const char *name, mode_t mode);
-        /* unlinkat: only for files that unjamd itself made, for empty directories, and for an operator's delete. */
+        /* unlinkat: only for files that unjamd itself made, for empty directories, and for an operator's
+         * delete. */
         int (*remove)(Disk *d, int dirfd, const char *name, int flags);
 } DiskOps;
 

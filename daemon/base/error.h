@@ -8,8 +8,9 @@
  *   > 0   a condition that the function documents as MODULE_E_SOMETHING. The caller must handle it, and never
  *         forwards it: the numbers mean something else in the next function.
  *
- * err_origin() marks where a fatal code is born, err_trace() where it passes by, err_fold() turns an unhandled
- * positive code into a fatal one. With UNJAM_TRACE=1 in the environment they print the way an error took.
+ * err_origin() marks where a fatal code is born, err_trace() where it passes by, err_fold() turns an
+ * unhandled positive code into a fatal one. With UNJAM_TRACE=1 in the environment they print the way an error
+ * took.
  */
 
 #include <errno.h>
@@ -18,6 +19,6 @@ int error_report(int r, const char *kind, const char *file, int line);
 
 /* Both yield @r unchanged. */
 #define err_origin(r) error_report((r), "origin", __FILE__, __LINE__)
-#define err_trace(r) error_report((r), "trace", __FILE__, __LINE__)
+#define err_trace(r)  error_report((r), "trace", __FILE__, __LINE__)
 /* A positive code that has no handler here is a bug of ours: -ENOTRECOVERABLE. Others pass. */
 #define err_fold(r) error_report((r) > 0 ? -ENOTRECOVERABLE : (r), "fold", __FILE__, __LINE__)

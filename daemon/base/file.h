@@ -11,32 +11,44 @@
 #include <sys/stat.h>
 
 /*
- * Replaces @name in @dirfd durably: temporary file beside it (O_EXCL), write, fsync, rename, fsync of the directory.
- * After a crash the old or the new content is there, whole. Return: 0 or a negated errno; the old file is then intact.
+ * Replaces @name in @dirfd durably: temporary file beside it (O_EXCL), write, fsync, rename, fsync of the
+ * directory. After a crash, and after an error, the old or the new content is there, whole. Return: 0 or a
+ * negated errno. One writer per name: the temporary file is always ".NAME.tmp". The mode is exact, whatever
+ * the umask is.
  */
 int file_replace(Disk *d, int dirfd, const char *name, const void *data, size_t len, mode_t mode);
 
-/* Reads a whole regular file of at most @max bytes; *@ret is NUL-terminated and the caller's. -EFBIG if larger. */
+/*
+ * Reads a whole regular file of at most @max bytes; *@ret is NUL-terminated and the caller's. -EFBIG if
+ * larger, -EBADF if it is no regular file, -ELOOP if it is a symbolic link. @ret_len may be NULL.
+ */
 int file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len);
 
 /* Reads what a /proc or /sys file gives now, at most @max bytes. Same ownership. */
 int file_read_virtual(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len);
 
 /*
- * Opens the directory @path (absolute), making missing ones with @mode, fsyncing each parent that gained one. No
- * component that is made is reached through a symbolic link. Return: the descriptor (O_PATH is not set), or an errno.
+ * Opens the directory @path (absolute, no ".."), making missing ones with @mode, fsyncing each parent that
+ * gained one. Nothing is made behind a symbolic link that somebody other than root or this user owns: -ELOOP.
+ * Return: the descriptor (O_PATH is not set), or a negated errno.
  */
 int dir_ensure(Disk *d, const char *path, mode_t mode);
 
 /*
- * Opens @path relative to @dirfd for O_RDONLY | O_DIRECTORY without leaving @dirfd and without following any symbolic
- * link (openat2: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV). "" opens @dirfd itself again.
+ * Opens @path relative to @dirfd for O_RDONLY | O_DIRECTORY without leaving @dirfd and without following any
+ * symbolic link (openat2: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV). "" opens @dirfd itself
+ * again. -EXDEV for a path that is absolute, has "..", or enters another mount (a bind mount too); -ELOOP for
+ * a symbolic link.
  */
 int dir_open_beneath(int dirfd, const char *path);
-/* The same for any file, with @flags (O_PATH, O_RDONLY ...); O_NONBLOCK | O_NOCTTY are added: a FIFO cannot block it. */
+/*
+ * The same for any file, with @flags (O_PATH, O_RDONLY ...); O_NONBLOCK | O_NOCTTY are added: a FIFO cannot
+ * block it. O_PATH | O_NOFOLLOW opens a symbolic link itself.
+ */
 int file_open_beneath(int dirfd, const char *path, int flags);
 
-/* SHA-256 of the regular file behind @fd from its start. Return: 0, -EBADF if not regular, or a negated errno. */
+/* SHA-256 of the regular file behind @fd from its start. Return: 0, -EBADF if not regular, or a negated
+ * errno. */
 #define SHA256_SIZE 32
 int file_sha256(int fd, uint8_t ret[SHA256_SIZE]);
 void sha256(const void *data, size_t len, uint8_t ret[SHA256_SIZE]);

@@ -19,20 +19,25 @@ typedef struct ProcId {
 /* Reads the start time of @pid. Return: 0, or -ESRCH. @procfd is an open /proc. */
 int proc_identify(int procfd, pid_t pid, ProcId *ret);
 /*
- * Opens a pidfd for exactly this process: the start time is compared after the open. Return: the descriptor, or -ESRCH
- * if it has gone or the pid is another process now.
+ * Opens a pidfd for exactly this process: the start time is compared after the open. Return: the descriptor,
+ * or -ESRCH if it has gone or the pid is another process now.
  */
 int proc_open(int procfd, const ProcId *id);
 /* Signals through a pidfd. Return: 0, -ESRCH if it has ended. Refuses this process itself with -EPERM. */
 int proc_signal(int pidfd, int signal);
-/* Every pid below a cgroup directory (recursively, from cgroup.procs). *@ret is the caller's. */
+/*
+ * Every pid below a cgroup directory (recursively, from cgroup.procs), each once, ascending. *@ret is the
+ * caller's and may be NULL when there are none. A group that was removed has none.
+ */
 int cgroup_pids(int cgroupfd, pid_t **ret, size_t *ret_n);
-/* Is any process in the cgroup or below (cgroup.events "populated"; on v1, cgroup.procs)? >0 yes, 0 no, <0 errno. */
+/* Is any process in the cgroup or below (cgroup.events "populated"; on v1, cgroup.procs)? >0 yes, 0 no, <0
+ * errno. */
 int cgroup_populated(int cgroupfd);
 /*
- * Opens the cgroup directory for a path such as "/system.slice/x.service" in the hierarchy that systemd uses: unified
- * mount, /sys/fs/cgroup/unified, or the v1 "systemd" one. Return: descriptor or negated errno.
+ * Opens the cgroup directory for a path such as "/system.slice/x.service" in the hierarchy that systemd uses:
+ * unified mount, /sys/fs/cgroup/unified, or the v1 "systemd" one. Return: descriptor or negated errno.
  */
 int cgroup_open(const char *path);
-/* The cgroup path of @pid in that hierarchy. *@ret is the caller's. */
+/* The cgroup path of @pid in that hierarchy, "/..." . *@ret is the caller's. -ESRCH, -ENODATA if it is in
+ * none. */
 int cgroup_of(int procfd, pid_t pid, char **ret);

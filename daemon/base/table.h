@@ -13,21 +13,21 @@
 #include <errno.h>
 #include <string.h>
 
-#define DECLARE_STRING_TABLE(name, Type)                                                                               \
-        const char *name##_to_string(Type v);                                                                          \
+#define DECLARE_STRING_TABLE(name, Type)                                                                     \
+        const char *name##_to_string(Type v);                                                                \
         Type name##_from_string(const char *s)
 
-#define DEFINE_STRING_TABLE(name, Type, table)                                                                         \
-        const char *name##_to_string(Type v)                                                                           \
-        {                                                                                                              \
-                if ((int)v < 0 || (size_t)v >= sizeof(table) / sizeof((table)[0]))                                     \
-                        return NULL;                                                                                   \
-                return (table)[v];                                                                                     \
-        }                                                                                                              \
-        Type name##_from_string(const char *s)                                                                         \
-        {                                                                                                              \
-                for (size_t i = 0; s && i < sizeof(table) / sizeof((table)[0]); i++)                                   \
-                        if ((table)[i] && strcmp((table)[i], s) == 0)                                                  \
-                                return (Type)i;                                                                        \
-                return (Type)-EINVAL;                                                                                  \
+#define DEFINE_STRING_TABLE(name, Type, table)                                                               \
+        const char *name##_to_string(Type v)                                                                 \
+        {                                                                                                    \
+                if ((int)v < 0 || (size_t)v >= sizeof(table) / sizeof((table)[0]))                           \
+                        return NULL;                                                                         \
+                return (table)[v];                                                                           \
+        }                                                                                                    \
+        Type name##_from_string(const char *s)                                                               \
+        {                                                                                                    \
+                for (size_t i = 0; s && i < sizeof(table) / sizeof((table)[0]); i++)                         \
+                        if ((table)[i] && strcmp((table)[i], s) == 0)                                        \
+                                return (Type)i;                                                              \
+                return (Type)-EINVAL;                                                                        \
         }

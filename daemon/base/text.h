@@ -13,12 +13,14 @@
 bool text_is_utf8(const void *data, size_t len);
 
 /*
- * A new NUL-terminated valid UTF-8 string: bytes that are no UTF-8, and NUL, become U+FFFD; control characters stay.
- * At most @max bytes of input are taken (0: all). Return: the string (caller frees), NULL on ENOMEM.
+ * A new NUL-terminated valid UTF-8 string: bytes that are no UTF-8, and NUL, become U+FFFD; control
+ * characters stay. At most @max bytes of input are taken (0: all). Return: the string (caller frees), NULL on
+ * ENOMEM.
  */
 char *text_to_utf8(const void *data, size_t len, size_t max);
 
-/* A new string in which every byte that is no valid UTF-8, and '%' and control characters, is %XX. NULL on ENOMEM. */
+/* A new string in which every byte that is no valid UTF-8, and '%' and control characters, is %XX. NULL on
+ * ENOMEM. */
 char *text_percent_encode(const void *data, size_t len);
 
 /* A new base64 string. NULL on ENOMEM. */

@@ -3,8 +3,9 @@
 /*
  * Worker: one thread that may wait for a disk, so that the loop never does.
  *
- * There is one worker for each file system that unjamd touches, and one for /proc of processes that may be stuck. Jobs
- * of one worker run one after the other, in order. done() is called from the event loop, never from the thread.
+ * There is one worker for each file system that unjamd touches, and one for /proc of processes that may be
+ * stuck. Jobs of one worker run one after the other, in order. done() is called from the event loop, never
+ * from the thread.
  */
 
 #include "base/clock.h"
@@ -17,7 +18,8 @@ typedef struct Worker Worker;
 typedef struct Job Job;
 
 struct Job {
-        /* In the thread. The return code is handed to done(). A long job looks at @cancel between its slices. */
+        /* In the thread. The return code is handed to done(). A long job looks at @cancel between its slices.
+         */
         int (*run)(Job *job);
         /* In the loop. The job is the callee's again (it usually frees it). */
         void (*done)(Job *job, int r);
@@ -37,6 +39,7 @@ int worker_new(Worker **ret, sd_event *event, const char *name);
 Worker *worker_free(Worker *w);
 /* Queues; the worker owns @job until done(). Return: 0, or a negated errno (then @job stays the caller's). */
 int worker_submit(Worker *w, Job *job);
-/* Since when the running job runs (monotonic), or USEC_INFINITY when idle: a disk that answers no more shows here. */
+/* Since when the running job runs (monotonic), or USEC_INFINITY when idle: a disk that answers no more shows
+ * here. */
 usec_t worker_busy_since(const Worker *w);
 const char *worker_name(const Worker *w);
