@@ -246,14 +246,16 @@ static void stale_remove(ForkRunner *f)
 /* Kills what is left of a run whose main process has not been reaped: its number is still its own. */
 static void run_kill(Run *run, bool thorough)
 {
-        if (run->cgroup_fd >= 0)
-                (void)sweep_cgroup(run->owner->procfd, run->cgroup_fd);
         if (run->pid > 0) {
-                (void)pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0);
-                (void)kill(-run->pid, SIGKILL);
+                /* First: once its parents are gone, a descendant in another session cannot be told from
+                 * strangers. */
                 if (thorough)
                         (void)sweep_session(run->owner->procfd, run->pid);
+                (void)pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0);
+                (void)kill(-run->pid, SIGKILL);
         }
+        if (run->cgroup_fd >= 0)
+                (void)sweep_cgroup(run->owner->procfd, run->cgroup_fd);
 }
 
 static void run_free(Run *run)
