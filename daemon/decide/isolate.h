@@ -1,24 +1,25 @@
 #pragma once
 
 /*
- * Isolate: the search for the messages that are to blame. Pure, deterministic, resumable. Speaks of candidates
- * 0..n-1; the engine maps them to messages.
+ * Isolate: the search for the messages that are to blame. Pure, deterministic, resumable. Speaks of
+ * candidates 0..n-1; the engine maps them to messages.
  *
- * A trial releases a set of candidates to the service and holds all others back. The search is told what came of it and
- * names the next, until the culprits are known and a last control run (everything but the culprits) was healthy.
+ * A trial releases a set of candidates to the service and holds all others back. The search is told what came
+ * of it and names the next, until the culprits are known and a last control run (everything but the culprits)
+ * was healthy.
  */
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct Isolate Isolate;
 
 typedef struct IsolateConfig {
-        unsigned max_trials;  /* in all, those before the search included */
-        double confidence;    /* 0.99: to convict or clear where trials contradict each other */
-        uint64_t seed;        /* for tie-breaking; same inputs, same search */
+        unsigned max_trials; /* in all, those before the search included */
+        double confidence;   /* 0.99: to convict or clear where trials contradict each other */
+        uint64_t seed;       /* for tie-breaking; same inputs, same search */
 } IsolateConfig;
 
 typedef enum CandidateState {
@@ -34,13 +35,14 @@ typedef struct TrialReport {
         const uint64_t *consumed; /* gone at the end: cleared */
         const uint64_t *closed;   /* opened and closed without failing: cleared */
         const uint64_t *inflight; /* held open when it failed: suspect */
-        const uint64_t *survived; /* was there at the end of a healthy trial that reached quiescence: cleared */
+        const uint64_t
+                *survived; /* was there at the end of a healthy trial that reached quiescence: cleared */
 } TrialReport;
 
 typedef enum IsolateStep {
-        ISOLATE_TRIAL,    /* run this: release *@ret_release */
-        ISOLATE_DONE,     /* culprits are known, and the control run was healthy */
-        ISOLATE_GAVE_UP,  /* budget spent, or trials contradict each other: best answer so far */
+        ISOLATE_TRIAL,   /* run this: release *@ret_release */
+        ISOLATE_DONE,    /* culprits are known, and the control run was healthy */
+        ISOLATE_GAVE_UP, /* budget spent, or trials contradict each other: best answer so far */
 } IsolateStep;
 
 /* @weights: n positive weights from evidence (1 is ordinary), or NULL. Return: 0, -ENOMEM, -EINVAL. */

@@ -1,0 +1,456 @@
+/*
+ * engine - facts in, time, start and stop
+ *
+ * Each call from outside is framed by engine_enter(), which reads the clock once, and engine_leave(), which
+ * asks for the next wake-up: so everything in one wake-up sees the same moment, and nothing is polled.
+ *
+ * While no incident is open, findings of diagnose become events. While one is open, facts feed the trial
+ * under way; the machine hears of an operator's stop, and of nothing else.
+ *
+ * Tests: tests/scenario.
+ */
+#include "engine_watch.h"
+#include "model/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#define RESUME_WAIT     (3 * USEC_PER_SEC)
+#define PROGRESS_PERIOD (500 * USEC_PER_MSEC)
+
+void engine_enter(Engine *e)
+{
+        e->now = e->ports.now(e->ports.userdata);
+}
+
+static usec_t earlier(usec_t a, usec_t b)
+{
+        return a < b ? a : b;
+}
+
+static usec_t watch_deadline(const Watch *w)
+{
+        usec_t now = w->engine->now.mono, at = diagnosis_deadline(w->diagnosis);
+
+        if (w->watching)
+                at = earlier(at, trial_deadline(&w->trial, now));
+        if (state_is_recovering(w->incident.state) && w->incident.state != STATE_PAUSED &&
+            w->incident.deadline)
+                at = earlier(at, w->incident.deadline);
+        if (w->incident.state == STATE_PAUSED)
+                at = earlier(at, w->paused_until);
+        if (w->pending.active && w->pending.failed)
+                at = earlier(at, w->pending.retry_at);
+        if (w->resuming)
+                at = earlier(at, w->resume_at);
+        if (w->acting)
+                at = earlier(at, usec_add(now, PROGRESS_PERIOD));
+        return at;
+}
+
+void engine_leave(Engine *e)
+{
+        usec_t at = USEC_INFINITY;
+
+        for (size_t k = 0; k < e->n_watches; k++)
+                at = earlier(at, watch_deadline(&e->watches[k]));
+        e->ports.wake_at(e->ports.userdata, at);
+}
+
+void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX])
+{
+        time_t t = (time_t)(w->engine->now.wall / USEC_PER_SEC);
+        struct tm tm;
+        char stamp[24];
+
+        gmtime_r(&t, &tm);
+        strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", &tm);
+        snprintf(buf, INCIDENT_ID_MAX, "%s-%06u-%zu", stamp, (unsigned)(w->engine->now.wall % USEC_PER_SEC),
+                 w->index);
+}
+
+static void outage_update(Watch *w, bool down)
+{
+        usec_t now = w->engine->now.wall;
+
+        if (down && !w->down_since)
+                w->down_since = now;
+        if (!down && w->down_since) {
+                w->outage += usec_sub(now, w->down_since);
+                w->down_since = 0;
+        }
+}
+
+/* What diagnose found, as an event of the machine. */
+static void take_finding(Watch *w, const Finding *f)
+{
+        Event ev = { .reason = f->reason, .symptom = f->symptom.kind, .alive = w->run == RUN_RUNNING };
+
+        if (f->verdict == VERDICT_UNCHANGED)
+                return;
+        w->finding = *f;
+        if (f->new_symptom) {
+                (void)watch_record_symptom(w, &f->symptom);
+                watch_note(w, f->reason, "symptom %s: %s", symptom_kind_to_string(f->symptom.kind),
+                           f->symptom.detail);
+        }
+        switch (f->verdict) {
+        case VERDICT_HEALTHY:
+                ev.kind = EVENT_HEALTHY;
+                outage_update(w, false);
+                break;
+        case VERDICT_SUSPECT:
+                ev.kind = EVENT_SUSPECTED;
+                break;
+        case VERDICT_FAULT:
+                ev.kind = EVENT_FAULT;
+                outage_update(w, true);
+                watch_incident_id(w, ev.id);
+                if (w->watching)
+                        trial_fault(&w->trial, f->symptom.kind, w->engine->now.mono);
+                break;
+        case VERDICT_STAND_DOWN:
+                ev.kind = EVENT_STAND_DOWN;
+                if (f->reason == REASON_SHUTDOWN)
+                        w->shutdown = true;
+                break;
+        case VERDICT_UNCHANGED:
+        case _VERDICT_MAX:
+        case _VERDICT_INVALID:
+                return;
+        }
+        if (w->shutdown)
+                return;
+        if (state_is_recovering(w->incident.state) && (ev.kind != EVENT_STAND_DOWN || !w->watching))
+                return;
+        watch_event(w, &ev);
+}
+
+void watch_unpause(Watch *w)
+{
+        Event ev = { .kind = EVENT_RESUME, .reason = REASON_OPERATOR, .alive = w->run == RUN_RUNNING };
+        Finding last = w->finding;
+
+        watch_event(w, &ev);
+        if (last.verdict == VERDICT_FAULT) { /* it was confirmed while nobody listened */
+                last.new_symptom = false;
+                take_finding(w, &last);
+        }
+}
+
+/* During a trial: what the manager says decides at once. */
+static void trial_take_status(Watch *w, const ServiceStatus *s)
+{
+        usec_t now = w->engine->now.mono;
+
+        switch (s->run) {
+        case RUN_RUNNING:
+                if (s->started_by_other)
+                        trial_void(&w->trial);
+                break;
+        case RUN_FAILED:
+        case RUN_RESTARTING:
+                trial_fault(&w->trial, SYMPTOM_CRASHED, now);
+                break;
+        case RUN_STOPPED:
+                if (!s->operator_stop)
+                        trial_fault(&w->trial, SYMPTOM_CRASHED, now);
+                break;
+        case RUN_UNKNOWN:
+        case RUN_STARTING:
+        case RUN_STOPPING:
+        case _RUN_STATE_MAX:
+        case _RUN_STATE_INVALID:
+                break;
+        }
+}
+
+void watch_begin_trial(Watch *w)
+{
+        const ServiceSettings *s = w->settings;
+        TrialConfig config = {
+                .settle = s->recovery.settle,
+                .verify = w->incident.state == STATE_VERIFYING ? s->recovery.verify : 0,
+                .failing_after = w->incident.failing_after,
+                .stall_after = s->stall.enabled ? s->stall.after : 0,
+                .patience = w->patience,
+                .hang = w->incident.hang,
+        };
+
+        trial_begin(&w->trial, &config, w->engine->now.mono);
+        trial_up(&w->trial, diagnosis_is_up(w->diagnosis), w->engine->now.mono);
+        trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), 0, false, w->engine->now.mono);
+        w->watching = true;
+        w->ports.refresh(w->ports.userdata, w->index);
+}
+
+void watch_judge(Watch *w)
+{
+        Event ev = { .reason = w->trial.reason };
+
+        if (!w->watching)
+                return;
+        switch (trial_judge(&w->trial, w->engine->now.mono)) {
+        case TRIAL_RUNNING:
+                return;
+        case TRIAL_HEALTHY:
+                ev.kind = EVENT_TRIAL_HEALTHY;
+                outage_update(w, false);
+                break;
+        case TRIAL_FAILED:
+                ev.kind = EVENT_TRIAL_FAILED;
+                ev.symptom = w->trial.failure;
+                ev.failing_after = w->trial.failed_after;
+                outage_update(w, true);
+                break;
+        case TRIAL_VOID:
+                ev.kind = EVENT_TRIAL_VOID;
+                break;
+        case _TRIAL_OUTCOME_MAX:
+        case _TRIAL_OUTCOME_INVALID:
+                return;
+        }
+        w->watching = false;
+        watch_trial_ended(w);
+        watch_event(w, &ev);
+}
+
+static void watch_resume(Watch *w)
+{
+        Event ev = { .kind = EVENT_RESUMED, .reason = REASON_RESUMED, .alive = w->run == RUN_RUNNING };
+
+        w->resuming = false;
+        if (w->incident.pending) {
+                (void)watch_record(w, AUDIT_OUTCOME,
+                                   json_pack("{s:s, s:s, s:s, s:{s:I}}", "action",
+                                             action_kind_to_string(w->incident.action), "result", "unknown",
+                                             "reason", reason_to_string(REASON_RESUMED), "data", "action_seq",
+                                             (json_int_t)w->incident.seq));
+        }
+        watch_event(w, &ev);
+}
+
+void engine_observe(Engine *e, size_t service, const Observation *o)
+{
+        Watch *w = &e->watches[service];
+        Finding finding = { .verdict = VERDICT_UNCHANGED };
+
+        engine_enter(e);
+        if (o->kind == OBSERVATION_SERVICE)
+                w->run = o->service.run;
+        if (o->kind == OBSERVATION_HOST && o->host.shutdown)
+                w->shutdown = true;
+        if (diagnosis_feed(w->diagnosis, o, &e->now, &finding) < 0)
+                watch_note(w, REASON_UNEXPECTED, "an observation of kind %s could not be taken in",
+                           observation_kind_to_string(o->kind));
+        if (w->watching && o->kind == OBSERVATION_SERVICE)
+                trial_take_status(w, &o->service);
+        if (w->watching && o->kind == OBSERVATION_PROGRESS)
+                trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), o->progress.departed,
+                               o->progress.moved, e->now.mono);
+        if (w->watching) {
+                trial_up(&w->trial, diagnosis_is_up(w->diagnosis), e->now.mono);
+                if (diagnosis_is_up(w->diagnosis))
+                        outage_update(w, false);
+        }
+        if (w->resuming) {
+                if (o->kind == OBSERVATION_SERVICE && w->run != RUN_UNKNOWN && w->run != RUN_STARTING)
+                        watch_resume(w);
+        } else {
+                take_finding(w, &finding);
+                watch_judge(w);
+        }
+        engine_leave(e);
+}
+
+static void watch_tick(Watch *w)
+{
+        usec_t now = w->engine->now.mono;
+        Finding finding = { .verdict = VERDICT_UNCHANGED };
+        Event ev;
+
+        watch_commit_retry(w);
+        if (w->resuming) {
+                if (now >= w->resume_at)
+                        watch_resume(w);
+                return;
+        }
+        if (diagnosis_deadline(w->diagnosis) <= now &&
+            diagnosis_tick(w->diagnosis, &w->engine->now, &finding) == 0)
+                take_finding(w, &finding);
+        watch_judge(w);
+        if (w->incident.state == STATE_PAUSED && now >= w->paused_until) {
+                watch_note(w, REASON_OPERATOR, "the pause has ended");
+                watch_unpause(w);
+        } else if (state_is_recovering(w->incident.state) && w->incident.deadline &&
+                   now >= w->incident.deadline) {
+                ev = (Event){ .kind = EVENT_OVERDUE, .reason = REASON_BUDGET_TIME };
+                w->incident.deadline = USEC_INFINITY; /* said once */
+                watch_event(w, &ev);
+        }
+        if (w->acting) {
+                uint64_t done = 0, total = 0;
+
+                actuator_progress(w->ports.actuator, &done, &total);
+                if (total > 0)
+                        watch_publish(w, "progress",
+                                      json_pack("{s:s, s:I, s:I}", "text",
+                                                action_kind_to_string(w->incident.action), "done",
+                                                (json_int_t)done, "total", (json_int_t)total));
+        }
+}
+
+void engine_tick(Engine *e)
+{
+        engine_enter(e);
+        for (size_t k = 0; k < e->n_watches; k++)
+                watch_tick(&e->watches[k]);
+        engine_leave(e);
+}
+
+static bool has_rebuildable(const ServiceSettings *s)
+{
+        for (size_t k = 0; k < s->n_stores; k++)
+                if (strv_length(s->stores[k].rebuildable) > 0 || s->stores[k].n_rebuild > 0)
+                        return true;
+        return false;
+}
+
+static int watch_init(Watch *w, Engine *e, size_t index, const ServicePorts *ports)
+{
+        const ServiceSettings *s = &e->settings->services[index];
+
+        *w = (Watch){ .engine = e, .index = index, .settings = s, .ports = *ports };
+        w->ladder = (Ladder){ .restarts = s->recovery.restarts,
+                              .max_trials = s->recovery.max_trials,
+                              .n_stores = s->n_stores,
+                              .has_rebuildable = has_rebuildable(s),
+                              .max_time = s->recovery.max_time };
+        w->since = e->now.wall;
+        return diagnosis_new(&w->diagnosis, s);
+}
+
+int engine_new(Engine **ret, Settings *settings, const EnginePorts *ports, const ServicePorts *services)
+{
+        Engine *e = calloc(1, sizeof(*e));
+        int r;
+
+        if (!e)
+                return -ENOMEM;
+        e->settings = settings_ref(settings);
+        e->ports = *ports;
+        e->now = ports->now(ports->userdata);
+        e->watches = calloc(settings->n_services ? settings->n_services : 1, sizeof(*e->watches));
+        if (!e->watches) {
+                engine_free(e);
+                return -ENOMEM;
+        }
+        for (size_t k = 0; k < settings->n_services; k++) {
+                r = watch_init(&e->watches[k], e, k, &services[k]);
+                e->n_watches = k + 1;
+                if (r < 0) {
+                        engine_free(e);
+                        return r;
+                }
+        }
+        *ret = e;
+        return 0;
+}
+
+static void watch_deinit(Watch *w)
+{
+        watch_forget_search(w);
+        roster_deinit(&w->roster);
+        message_set_deinit(&w->suspects);
+        message_set_deinit(&w->tried);
+        message_set_deinit(&w->held);
+        json_decref(w->culprits);
+        json_decref(w->records);
+        json_decref(w->pending.records);
+        watch_operation_clear(w);
+        diagnosis_free(w->diagnosis);
+}
+
+Engine *engine_free(Engine *e)
+{
+        if (!e)
+                return NULL;
+        for (size_t k = 0; k < e->n_watches; k++)
+                watch_deinit(&e->watches[k]);
+        free(e->watches);
+        settings_unref(e->settings);
+        free(e);
+        return NULL;
+}
+
+int engine_start(Engine *e)
+{
+        engine_enter(e);
+        for (size_t k = 0; k < e->n_watches; k++) {
+                Watch *w = &e->watches[k];
+                bool resume = false;
+                int r = watch_load(w, &resume);
+
+                if (r < 0) {
+                        watch_forget_incident(w);
+                        w->incident = (Incident){ .state = STATE_ESCALATED, .reason = REASON_INTENT_UNKNOWN };
+                        watch_note(w, REASON_INTENT_UNKNOWN, "what was written down cannot be read: %s",
+                                   strerror(-r));
+                        watch_alert(w, LOG_ALERT,
+                                    "the memory of this service in state_dir cannot be read: look at "
+                                    "its hold, then `unjamctl recover`");
+                } else if (resume) {
+                        w->resuming = true;
+                        w->resume_at = usec_add(e->now.mono, RESUME_WAIT);
+                } else if (w->incident.state == STATE_SUSPECT) {
+                        w->incident.state = STATE_HEALTHY;
+                }
+        }
+        engine_leave(e);
+        return 0;
+}
+
+static void daemon_committed(void *userdata, int r)
+{
+        Engine *e = userdata;
+
+        if (r < 0)
+                e->ports.alert(e->ports.userdata, LOG_CRIT, AUDIT_ALERT, NULL, NULL,
+                               "the audit trail cannot be written");
+}
+
+static int engine_commit(Engine *e, AuditEvent event, json_t *members, CommitDone done, void *userdata)
+{
+        AuditRecord record = { .event = event,
+                               .members = members,
+                               .wall = e->ports.now(e->ports.userdata).wall };
+        Commit c = { .records = &record, .n_records = 1 };
+
+        return recorder_commit(e->ports.recorder, &c, done, userdata);
+}
+
+int engine_record(Engine *e, AuditEvent event, json_t *members)
+{
+        return engine_commit(e, event, members, daemon_committed, e);
+}
+
+int engine_stop(Engine *e, CommitDone done, void *userdata)
+{
+        for (size_t k = 0; k < e->n_watches; k++)
+                e->watches[k].shutdown = true;
+        return engine_commit(e, AUDIT_DAEMON_STOPPED, NULL, done, userdata);
+}
+
+bool engine_is_idle(const Engine *e)
+{
+        for (size_t k = 0; k < e->n_watches; k++) {
+                const Watch *w = &e->watches[k];
+
+                if (w->pending.active || w->acting || w->resuming ||
+                    (state_is_recovering(w->incident.state) && w->incident.state != STATE_PAUSED) ||
+                    (w->incident.state == STATE_PAUSED && state_is_recovering(w->incident.paused_from)))
+                        return false;
+        }
+        return true;
+}

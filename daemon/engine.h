@@ -1,0 +1,79 @@
+#pragma once
+
+/*
+ * Engine: where facts become events, events become steps, and steps become actions, in the one order that
+ * survives a crash: state with intent durable, audit record durable, act, outcome.
+ *
+ * It knows no clock, bus, file or process but through its ports; main.c gives it real ones, tests fake ones.
+ * All calls come from one thread.
+ */
+
+#include "act/actuator.h"
+#include "control/handler.h"
+#include "model/observation.h"
+#include "model/settings.h"
+#include "record/recorder.h"
+
+typedef struct Engine Engine;
+
+/* A message file as the in-flight source saw it since the last mark. */
+typedef struct SeenFile {
+        const char *path; /* absolute, bytes */
+        bool open;        /* open now, or when its process died */
+        bool closed;      /* was opened and closed at least once */
+} SeenFile;
+typedef void (*SeenFileHandler)(void *userdata, const SeenFile *f);
+
+/* What the engine needs of the world besides the actuators. */
+typedef struct EnginePorts {
+        Recorder *recorder;
+        Publisher publisher;
+        /* Read once for each call into the engine. */
+        Now (*now)(void *userdata);
+        /* Calls engine_tick() at @mono or later; replaces the last request. */
+        void (*wake_at)(void *userdata, usec_t mono);
+        /* An alert for people: journal, never mail. @priority as in syslog(3). */
+        void (*alert)(void *userdata, int priority, AuditEvent event, const char *service,
+                      const char *incident, const char *text);
+        /* Reads the configuration again; on failure *@ret_error says why (caller frees) and the old one
+         * stays. */
+        int (*reload)(void *userdata, char **ret_error);
+        void *userdata;
+} EnginePorts;
+
+/* The world of one service. */
+typedef struct ServicePorts {
+        Actuator *actuator; /* borrowed */
+        /* Sources look again: a directory was exchanged, the service was started. */
+        void (*refresh)(void *userdata, size_t service);
+        /* What the service does now is (or is no longer) our doing; @invocation is the run that we started,
+         * or NULL. */
+        void (*expect)(void *userdata, size_t service, bool ours, const char *invocation);
+        /* Message files opened since the last mark; @mark begins anew. May be a no-op where nothing watches
+         * them. */
+        void (*history)(void *userdata, size_t service, bool mark, SeenFileHandler handler,
+                        void *handler_data);
+        void *userdata;
+} ServicePorts;
+
+/* @settings is referenced; @ports is copied; one ServicePorts per service. Nothing is done before
+ * engine_start(). */
+int engine_new(Engine **ret, Settings *settings, const EnginePorts *ports, const ServicePorts *services);
+Engine *engine_free(Engine *e);
+
+/* Reads back what was open when unjamd ended, and goes on from there. */
+int engine_start(Engine *e);
+/* Records daemon.stopped; open incidents stay open. @done is called when it is on disk. */
+int engine_stop(Engine *e, CommitDone done, void *userdata);
+
+/* A fact of a source. */
+void engine_observe(Engine *e, size_t service, const Observation *o);
+/* Time has passed. */
+void engine_tick(Engine *e);
+/* A request of an operator. */
+void engine_handle(Engine *e, const ControlRequest *request, ControlReply *reply);
+/* A record that concerns the daemon as a whole (config.loaded ...). @members is stolen. */
+int engine_record(Engine *e, AuditEvent event, json_t *members);
+
+/* May the configuration of this service be replaced now? (Not while an incident is open.) */
+bool engine_is_idle(const Engine *e);

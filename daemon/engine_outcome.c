@@ -1,0 +1,342 @@
+/*
+ * engine_outcome - hands an action to the actuator, and turns what it came to into the next event
+ *
+ * An outcome is put on record (with the next step's commit), its facts go into roster, suspects and search,
+ * and the machine gets DONE, FAILED or OBSERVED. What the machine must know besides (a veto, suspects, what
+ * is in hold) is computed here.
+ *
+ * Tests: tests/scenario.
+ */
+#include "base/cleanup.h"
+#include "engine_watch.h"
+#include "model/json.h"
+
+#include <string.h>
+#include <syslog.h>
+
+static const char *action_word(ActionKind k)
+{
+        return action_kind_to_string(k);
+}
+
+/* Reads do not leave an outcome of their own: evidence, causes and the ledger are what they leave. */
+static bool action_is_read(ActionKind k)
+{
+        return k == ACTION_COLLECT || k == ACTION_CLOSE;
+}
+
+static void record_outcome(Watch *w, const Outcome *o)
+{
+        json_t *m = json_pack("{s:s, s:s, s:{s:I}}", "action", action_word(o->kind), "result",
+                              result_kind_to_string(o->result), "data", "action_seq", (json_int_t)o->seq);
+
+        if (m && o->data)
+                (void)json_object_update(json_object_get(m, "data"), o->data);
+        if (m && o->has_inventory)
+                (void)json_set(json_object_get(m, "data"), "inventory",
+                               json_pack("{s:I, s:I, s:I, s:I, s:I}", "in_store",
+                                         (json_int_t)o->inventory.in_store, "in_hold",
+                                         (json_int_t)o->inventory.in_hold, "in_quarantine",
+                                         (json_int_t)o->inventory.in_quarantine, "vanished",
+                                         (json_int_t)o->inventory.vanished, "arrived",
+                                         (json_int_t)o->inventory.arrived));
+        if (m && o->reason != REASON_NONE)
+                (void)json_set(m, "reason", json_string(reason_to_string(o->reason)));
+        if (m && o->detail)
+                (void)json_set(m, "error", json_from_text(o->detail));
+        (void)watch_record(w, AUDIT_OUTCOME, m);
+}
+
+/* The files that a process of the service holds open are in flight: suspects, and perhaps repeated by the
+ * server. */
+static void take_open_files(Watch *w, const ProcessEvidence *p)
+{
+        uint32_t message;
+
+        if (p->stranger)
+                return;
+        for (size_t k = 0; k < p->n_files; k++)
+                if (!p->files[k].deleted && watch_resolve(w, p->files[k].path, &message) == 0)
+                        watch_suspect(w, message, MESSAGE_SUSPECT | MESSAGE_REPEATED);
+}
+
+static void take_seen_file(void *userdata, const SeenFile *f)
+{
+        Watch *w = userdata;
+        uint32_t message;
+
+        if (f->open && watch_resolve(w, f->path, &message) == 0)
+                watch_suspect(w, message, MESSAGE_SUSPECT | MESSAGE_REPEATED);
+}
+
+static void take_evidence(Watch *w, const Outcome *o)
+{
+        ServicePorts *ports = &w->ports;
+        json_t *data;
+
+        if (w->incident.state != STATE_ISOLATING || w->incident.failing)
+                ports->history(ports->userdata, w->index, false, take_seen_file, w);
+        if (!o->evidence)
+                return;
+        /* After a healthy trial of the search nothing is being killed: what is open there is only at work. */
+        if (w->incident.state != STATE_ISOLATING || w->incident.failing)
+                for (size_t k = 0; k < o->evidence->n_processes; k++)
+                        take_open_files(w, &o->evidence->processes[k]);
+        data = evidence_to_json(o->evidence);
+        (void)watch_record(w, AUDIT_EVIDENCE, data ? json_pack("{s:o}", "data", data) : NULL);
+}
+
+static void take_causes(Watch *w, const Outcome *o, Event *ev)
+{
+        for (size_t k = 0; k < o->n_causes; k++) {
+                const CauseResult *c = &o->causes[k];
+
+                if (!c->found)
+                        continue;
+                (void)watch_record(w, AUDIT_CAUSE, json_pack("{s:o}", "data", cause_result_to_json(c)));
+                if (c->effect == EFFECT_VETO) {
+                        ev->veto = true;
+                        ev->reason =
+                                c->kind == CAUSE_OTHER_SUPERVISOR ? REASON_OTHER_SUPERVISOR : REASON_VETO;
+                } else if (c->effect == EFFECT_REMEDY) {
+                        ev->purge = ev->purge || c->kind == CAUSE_REBUILDABLE_STATE;
+                        ev->messages = ev->messages || c->kind == CAUSE_STUCK_MESSAGES;
+                }
+        }
+}
+
+/* Budget and circumstances that forbid to act at all. */
+static void check_permission(Watch *w, Event *ev)
+{
+        unsigned spent = 0;
+
+        for (size_t k = 0; k < ELEMENTSOF(w->recoveries); k++)
+                if (w->recoveries[k] && usec_add(w->recoveries[k], USEC_PER_HOUR) > w->engine->now.wall)
+                        spent++;
+        if (ev->veto)
+                return;
+        if (w->settings->observe_only != REASON_NONE && w->settings->mode == MODE_ACT) {
+                ev->veto = true;
+                ev->reason = w->settings->observe_only;
+        } else if (spent >= w->settings->recovery.max_per_hour && w->incident.reason != REASON_OPERATOR) {
+                ev->veto = true;
+                ev->reason = REASON_BUDGET_HOUR;
+        }
+}
+
+static void take_inventory(Watch *w, const Outcome *o, Event *ev)
+{
+        if (!o->has_inventory)
+                return;
+        ev->n_hold = o->inventory.in_hold;
+        w->n_quarantined = o->inventory.in_quarantine;
+        for (uint32_t k = 0; k < w->roster.n; k++)
+                if ((w->roster.entries[k].flags & MESSAGE_SUSPECT) && w->roster.entries[k].place)
+                        watch_suspect(w, k, MESSAGE_SUSPECT);
+        w->memory_dirty = true;
+}
+
+/* Full records of messages that were held or quarantined. */
+static void take_messages(Watch *w, const Outcome *o)
+{
+        AuditEvent event = o->kind == ACTION_QUARANTINE ? AUDIT_MESSAGE_QUARANTINED : AUDIT_MESSAGE_HELD;
+
+        for (size_t k = 0; k < o->n_messages; k++) {
+                json_t *m = message_to_json(&o->messages[k]);
+
+                if (m && o->message_ids && o->message_ids[k])
+                        (void)json_set(m, "quarantine", json_string(o->message_ids[k]));
+                if (m && event == AUDIT_MESSAGE_QUARANTINED) {
+                        if (!w->culprits)
+                                w->culprits = json_array();
+                        (void)json_array_append(w->culprits, m);
+                        watch_publish(w, "message",
+                                      json_pack("{s:s, s:O}", "text", "quarantined", "message", m));
+                        w->memory_dirty = true;
+                }
+                (void)watch_record(w, event, json_pack("{s:o}", "data", m));
+        }
+}
+
+static void outcome_start(Watch *w, const Outcome *o)
+{
+        snprintf(w->invocation, sizeof(w->invocation), "%s", o->invocation ? o->invocation : "");
+        w->ports.expect(w->ports.userdata, w->index, false, o->invocation);
+        diagnosis_reset(w->diagnosis, &w->engine->now);
+        w->ports.refresh(w->ports.userdata, w->index);
+}
+
+/* A start that failed is a failed trial: what it failed of, and when. */
+static void start_failure(Watch *w, const Outcome *o, Event *ev)
+{
+        ev->symptom = o->result == RESULT_TIMEOUT ? SYMPTOM_START_HUNG : SYMPTOM_START_FAILED;
+        ev->failing_after = usec_sub(w->engine->now.mono, w->started);
+        watch_trial_ended(w);
+}
+
+static Event outcome_event(const Outcome *o)
+{
+        Event ev = { .kind = EVENT_FAILED, .reason = o->reason, .alive = o->alive };
+
+        switch (o->result) {
+        case RESULT_DONE:
+                ev.kind = EVENT_DONE;
+                break;
+        case RESULT_OBSERVED:
+                ev.kind = EVENT_OBSERVED;
+                break;
+        case RESULT_FAILED:
+        case RESULT_TIMEOUT:
+        case RESULT_UNKNOWN:
+        case _RESULT_KIND_MAX:
+        case _RESULT_KIND_INVALID:
+                break;
+        }
+        return ev;
+}
+
+static void on_outcome(void *userdata, const Outcome *o)
+{
+        Watch *w = userdata;
+        Event ev;
+
+        engine_enter(w->engine);
+        w->acting = false;
+        if (w->operation.direct) {
+                if (!action_is_read(o->kind))
+                        record_outcome(w, o);
+                watch_operation_ended(w, o);
+                engine_leave(w->engine);
+                return;
+        }
+        ev = outcome_event(o);
+        if (!action_is_read(o->kind))
+                record_outcome(w, o);
+        take_inventory(w, o, &ev);
+        take_messages(w, o);
+        if (o->kind == ACTION_COLLECT) {
+                take_evidence(w, o);
+                take_causes(w, o, &ev);
+                check_permission(w, &ev);
+                if (w->incident.state == STATE_ISOLATING && watch_feed(w, w->incident.failing) < 0)
+                        watch_alert(w, LOG_ERR, "out of memory: the search forgot a trial");
+                ev.n_suspects = watch_fresh_suspects(w);
+        } else if (o->kind == ACTION_START) {
+                outcome_start(w, o);
+                if (ev.kind == EVENT_FAILED)
+                        start_failure(w, o, &ev);
+        } else if (o->kind == ACTION_UNGUARD) {
+                w->ports.expect(w->ports.userdata, w->index, false, NULL);
+                if (ev.kind == EVENT_FAILED)
+                        watch_alert(w, LOG_ERR, "the guard could not be taken away: see `unjamctl explain`");
+        } else if (w->incident.rung == RUNG_RETURN &&
+                   (o->kind == ACTION_RESTORE || o->kind == ACTION_RELEASE)) {
+                watch_operation_ended(w, o);
+        }
+        if (o->result == RESULT_FAILED || o->result == RESULT_TIMEOUT)
+                watch_note(w, o->reason, "%s: %s%s%s", action_word(o->kind), result_kind_to_string(o->result),
+                           o->detail ? ": " : "", o->detail ? o->detail : "");
+        watch_event(w, &ev);
+        engine_leave(w->engine);
+}
+
+/* Before the action: what the sources must know, and the budgets that it spends. */
+static void prepare(Watch *w, ActionKind kind)
+{
+        if (w->operation.direct)
+                return;
+        if (kind == ACTION_GUARD) {
+                for (size_t k = ELEMENTSOF(w->recoveries) - 1; k > 0; k--)
+                        w->recoveries[k] = w->recoveries[k - 1];
+                w->recoveries[0] = w->engine->now.wall;
+        }
+        if (kind == ACTION_GUARD || kind == ACTION_STOP || kind == ACTION_KILL || kind == ACTION_START)
+                w->ports.expect(w->ports.userdata, w->index, true, NULL);
+        if (kind == ACTION_START) {
+                w->started = w->engine->now.mono;
+                w->ports.history(w->ports.userdata, w->index, true, NULL, NULL);
+                if (w->incident.rung <= RUNG_ISOLATE) {
+                        (void)watch_record(w, AUDIT_TRIAL_STARTED,
+                                           json_pack("{s:{s:i, s:s, s:I}}", "data", "trial",
+                                                     (int)w->incident.trials, "rung",
+                                                     rung_to_string(w->incident.rung), "held",
+                                                     (json_int_t)message_set_count(&w->held)));
+                        watch_publish(w, "trial",
+                                      json_pack("{s:s, s:i, s:I}", "text", "started", "trial",
+                                                (int)w->incident.trials, "held",
+                                                (json_int_t)message_set_count(&w->held)));
+                }
+        }
+}
+
+/* The set of a RESTORE that is an operator's, or of an action that has none. */
+static int action_fill(Watch *w, const Step *step, Action *a)
+{
+        if (a->kind == ACTION_SET_ASIDE)
+                a->store = w->incident.store < w->ladder.n_stores ? w->incident.store : STORE_ALL;
+        if (a->kind == ACTION_RESTORE && w->incident.rung == RUNG_RETURN) {
+                a->incident = w->operation.incident ? w->operation.incident : w->incident.id;
+                if (w->operation.kind == ACTION_RELEASE)
+                        a->kind = ACTION_RELEASE;
+        }
+        a->quarantine = w->operation.quarantine;
+        a->target = w->operation.target;
+        if (w->operation.direct || w->incident.rung == RUNG_RETURN)
+                return 0;
+        if (a->kind == ACTION_QUARANTINE) {
+                int r = watch_mark_culprits(w);
+
+                if (r < 0)
+                        return r;
+        }
+        return watch_who_is_held(w, a->kind, step->keep_open, &a->set);
+}
+
+void watch_perform(Watch *w, ActionKind kind, const Step *step)
+{
+        Action a = { .kind = kind,
+                     .seq = w->incident.seq,
+                     .incident = w->incident.id,
+                     .store = STORE_ALL,
+                     .with_causes = step->with_causes,
+                     .roster = &w->roster };
+        int r;
+
+        prepare(w, kind);
+        r = action_fill(w, step, &a);
+        w->acting = true;
+        if (r == 0)
+                r = actuator_perform(w->ports.actuator, &a, on_outcome, w);
+        if (r < 0) {
+                Outcome o = { .kind = kind,
+                              .seq = a.seq,
+                              .result = RESULT_FAILED,
+                              .reason = REASON_ACTION_FAILED,
+                              .detail = strerror(-r) };
+
+                on_outcome(w, &o);
+        }
+}
+
+/* The trial is over: its record, and what it taught. */
+void watch_trial_ended(Watch *w)
+{
+        Trial *t = &w->trial;
+        bool started = t->started >= w->started && t->outcome != TRIAL_RUNNING;
+        const char *outcome = started ? trial_outcome_to_string(t->outcome) : "failed";
+
+        if (started && t->longest > w->patience)
+                w->patience = t->longest;
+        if (w->incident.rung > RUNG_ISOLATE)
+                return;
+        (void)watch_record(
+                w, AUDIT_TRIAL_FINISHED,
+                json_pack("{s:{s:i, s:s, s:s, s:I, s:I, s:s?}}", "data", "trial", (int)w->incident.trials,
+                          "rung", rung_to_string(w->incident.rung), "outcome", outcome, "departed",
+                          (json_int_t)(started ? t->departed : 0), "duration_ms",
+                          (json_int_t)(usec_sub(w->engine->now.mono, w->started) / USEC_PER_MSEC), "failure",
+                          started && t->outcome == TRIAL_FAILED ? symptom_kind_to_string(t->failure) : NULL));
+        watch_publish(w, "trial",
+                      json_pack("{s:s, s:i, s:I}", "text", outcome, "trial", (int)w->incident.trials,
+                                "departed", (json_int_t)(started ? t->departed : 0)));
+}

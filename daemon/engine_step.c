@@ -1,0 +1,346 @@
+/*
+ * engine_step - event, step, commit, run: the one place where the write-ahead order stands
+ *
+ *   1. recovery_step() turns an event into the next incident and one action.
+ *   2. The snapshot (incident with the action as its open intent) is made durable, then the audit records.
+ *   3. Only then the incident counts, and the action begins.
+ *   4. Its outcome is an event; its records go with the commit of the step that it leads to.
+ *
+ * While a commit or an action is under way, other events wait in a short queue. They are applied to the step
+ * that the outcome leads to before that is committed, so an operator's word is never overtaken by the
+ * machine's next action.
+ *
+ * If the record cannot be written (a full disk), nothing is done: the step waits, an alert says so, and the
+ * commit is tried again every RETRY_USEC until it works.
+ *
+ * Tests: tests/scenario.
+ */
+#include "base/cleanup.h"
+#include "engine_watch.h"
+#include "model/json.h"
+
+#include <string.h>
+#include <syslog.h>
+
+#define RETRY_USEC (5 * USEC_PER_SEC)
+
+/* Actions that change the world: each has an intent and an outcome on record. */
+static bool action_is_act(ActionKind k)
+{
+        return k != ACTION_NONE && k != ACTION_COLLECT && k != ACTION_WATCH && k != ACTION_PLAN &&
+               k != ACTION_CLOSE;
+}
+
+static void watch_run(Watch *w, const Step *step);
+static void watch_step(Watch *w, const Event *ev);
+
+static void queue_push(Watch *w, const Event *ev)
+{
+        for (size_t i = 0; i < w->n_queue; i++)
+                if (w->queue[i].kind == ev->kind) {
+                        w->queue[i] = *ev;
+                        return;
+                }
+        if (w->n_queue < QUEUE_MAX) /* one of each kind: it cannot be full */
+                w->queue[w->n_queue++] = *ev;
+}
+
+static Event queue_pop(Watch *w)
+{
+        Event first = w->queue[0];
+
+        w->n_queue--;
+        memmove(w->queue, w->queue + 1, w->n_queue * sizeof(w->queue[0]));
+        return first;
+}
+
+/* One event on top of a step that is not committed yet: it counts if it changes anything. */
+static void step_apply(Watch *w, Incident *i, Step *step, const Event *ev)
+{
+        Incident next;
+        Step then;
+
+        if (recovery_cell(i->state, ev->kind) == CELL_IGNORES) {
+                watch_note(w, ev->reason, "%s changes nothing in state %s", event_kind_to_string(ev->kind),
+                           state_to_string(i->state));
+                return;
+        }
+        if (recovery_step(i, &w->ladder, ev, &w->engine->now, &next, &then) == RECOVERY_E_UNEXPECTED) {
+                watch_note(w, REASON_UNEXPECTED, "%s in state %s: a bug, please report it",
+                           event_kind_to_string(ev->kind), state_to_string(i->state));
+                watch_alert(w, LOG_CRIT,
+                            "unexpected event in the recovery: it stops here (a bug, please report it)");
+        }
+        if (next.seq == i->seq && next.state == i->state && !then.closes)
+                return;
+        *i = next;
+        *step = then;
+}
+
+/* The state record of a change, and the intent of an act. Return: 0 or -ENOMEM. */
+static int step_record(Watch *w, const Incident *from, const Incident *to, const Step *step)
+{
+        int r = 0;
+
+        if (from->state != to->state) {
+                r = watch_record(w, AUDIT_STATE,
+                                 json_pack("{s:s, s:s, s:s}", "from", state_to_string(from->state), "to",
+                                           state_to_string(to->state), "reason",
+                                           reason_to_string(to->reason)));
+                watch_note(w, to->reason, "%s -> %s", state_to_string(from->state),
+                           state_to_string(to->state));
+        }
+        if (r == 0 && action_is_act(step->action))
+                r = watch_record(w, AUDIT_INTENT,
+                                 json_pack("{s:s, s:s, s:{s:I, s:s}}", "action",
+                                           action_kind_to_string(step->action), "reason",
+                                           reason_to_string(to->reason), "data", "action_seq",
+                                           (json_int_t)to->seq, "rung", rung_to_string(to->rung)));
+        if (r == 0 && step->closes)
+                r = watch_record(w, AUDIT_INCIDENT_CLOSED, watch_closed_members(w));
+        return r;
+}
+
+/* A new incident begins: its record comes before that of the change of state. */
+static int step_open(Watch *w, const Incident *to)
+{
+        char *symptom = w->finding.symptom.detail;
+
+        return watch_record(w, AUDIT_INCIDENT_OPENED,
+                            json_pack("{s:s, s:{s:s, s:s, s:b}}", "reason", reason_to_string(to->reason),
+                                      "data", "symptom", symptom_kind_to_string(to->symptom), "detail",
+                                      text_is_utf8(symptom, strlen(symptom)) ? symptom : "", "claimed",
+                                      w->finding.symptom.claimed));
+}
+
+static void commit_ended(Watch *w)
+{
+        Pending *p = &w->pending;
+        Incident before = w->incident;
+        Step step = p->step;
+
+        p->active = false;
+        p->failed = false;
+        json_decref(p->records);
+        p->records = NULL;
+        w->incident = p->next;
+        if (before.state != w->incident.state) {
+                w->since = w->engine->now.wall;
+                watch_publish(w, "state",
+                              json_pack("{s:s, s:s, s:s, s:s}", "from", state_to_string(before.state), "to",
+                                        state_to_string(w->incident.state), "reason",
+                                        reason_to_string(w->incident.reason), "text",
+                                        reason_describe(w->incident.reason)));
+        }
+        watch_run(w, &step);
+}
+
+static void on_committed(void *userdata, int r)
+{
+        Watch *w = userdata;
+        Pending *p = &w->pending;
+
+        engine_enter(w->engine);
+        if (r < 0)
+                p->error = r;
+        if (--p->parts == 0) {
+                if (p->error < 0) {
+                        if (!p->failed) {
+                                watch_note(w, REASON_RECORD_UNAVAILABLE, "the record cannot be written: %s",
+                                           strerror(-p->error));
+                                watch_alert(
+                                        w, LOG_CRIT,
+                                        "the record cannot be written: nothing is done until it can (free "
+                                        "space on the file system of state_dir and the audit trail)");
+                        }
+                        p->failed = true;
+                        p->retry_at = usec_add(w->engine->now.mono, RETRY_USEC);
+                } else {
+                        w->memory_dirty = false;
+                        commit_ended(w);
+                }
+        }
+        engine_leave(w->engine);
+}
+
+/* The audit records of a pending step, as the recorder takes them. Return: their number, or -ENOMEM. */
+static int commit_records(const Watch *w, AuditRecord **ret)
+{
+        const json_t *list = w->pending.records;
+        size_t n = json_array_size(list);
+        AuditRecord *records = calloc(n ? n : 1, sizeof(*records));
+
+        if (!records)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const json_t *entry = json_array_get(list, i);
+                const char *incident = json_string_value(json_object_get(entry, "incident"));
+
+                records[i] = (AuditRecord){
+                        .event = audit_event_from_string(json_string_value(json_object_get(entry, "event"))),
+                        .service = w->settings->name,
+                        .incident = incident,
+                        .members = json_deep_copy(json_object_get(entry, "members")),
+                        .wall = (uint64_t)json_integer_value(json_object_get(entry, "wall")),
+                };
+        }
+        *ret = records;
+        return (int)n;
+}
+
+/* Hands the pending step to the recorder: first what the search and the roster know, if it changed, then the
+ * state. */
+static void commit_begin(Watch *w)
+{
+        _cleanup_(freep) char *memory_name = NULL;
+        _cleanup_(freep) AuditRecord *records = NULL;
+        Recorder *recorder = w->engine->ports.recorder;
+        Pending *p = &w->pending;
+        int n, r;
+
+        p->error = 0;
+        p->parts = 1; /* ours, until everything is handed over */
+        if (w->memory_dirty && asprintf(&memory_name, "%s.memory", w->settings->name) > 0) {
+                Commit c = { .service = memory_name, .snapshot = p->next.id[0] ? watch_memory(w) : NULL };
+
+                r = recorder_commit(recorder, &c, on_committed, w);
+                if (r < 0)
+                        p->error = r;
+                else
+                        p->parts++;
+        }
+        n = commit_records(w, &records);
+        if (n < 0) {
+                p->error = n;
+        } else {
+                Commit c = { .service = w->settings->name,
+                             .snapshot = watch_snapshot(w, &p->next),
+                             .records = records,
+                             .n_records = (size_t)n };
+
+                r = recorder_commit(recorder, &c, on_committed, w);
+                if (r < 0)
+                        p->error = r;
+                else
+                        p->parts++;
+        }
+        on_committed(w, p->error);
+}
+
+void watch_commit_retry(Watch *w)
+{
+        if (w->pending.active && w->pending.failed && w->pending.parts == 0 &&
+            w->pending.retry_at <= w->engine->now.mono)
+                commit_begin(w);
+}
+
+/* Makes @next durable with all records that wait, then runs @step. */
+static void watch_commit(Watch *w, const Incident *next, const Step *step)
+{
+        w->pending = (Pending){ .active = true, .next = *next, .step = *step };
+        w->pending.records = w->records;
+        w->records = NULL;
+        commit_begin(w);
+}
+
+void watch_commit_operation(Watch *w, ActionKind kind)
+{
+        Incident same = w->incident;
+        Step step = { .action = kind, .with_causes = kind == ACTION_COLLECT };
+
+        watch_commit(w, &same, &step);
+}
+
+/* Does the step change anything that must be durable? */
+static bool step_matters(const Watch *w, const Incident *next, const Step *step)
+{
+        return next->state != w->incident.state || next->seq != w->incident.seq || step->closes ||
+               json_array_size(w->records) > 0;
+}
+
+static void watch_step(Watch *w, const Event *ev)
+{
+        Incident next = w->incident;
+        Step step = { .action = ACTION_NONE };
+        bool opens;
+        int r = 0;
+
+        step_apply(w, &next, &step, ev);
+        while (w->n_queue > 0) {
+                Event queued = queue_pop(w);
+
+                step_apply(w, &next, &step, &queued);
+        }
+        if (!step_matters(w, &next, &step))
+                return;
+        opens = strcmp(next.id, w->incident.id) != 0;
+        if (opens) {
+                watch_forget_incident(w);
+                memcpy(w->incident.id, next.id, sizeof(next.id)); /* whose records these are */
+                r = step_open(w, &next);
+        }
+        if (r == 0)
+                r = step_record(w, &w->incident, &next, &step);
+        if (r < 0)
+                watch_alert(w, LOG_CRIT, "out of memory: a record is incomplete");
+        watch_commit(w, &next, &step);
+}
+
+void watch_event(Watch *w, const Event *ev)
+{
+        if (w->pending.active || w->acting) {
+                queue_push(w, ev);
+                return;
+        }
+        if (w->watching && recovery_cell(w->incident.state, ev->kind) == CELL_ACTS)
+                w->watching = false; /* whatever it is, the trial's outcome is no longer waited for */
+        watch_step(w, ev);
+}
+
+/* The step is on record: now it is done. */
+static void watch_run(Watch *w, const Step *step)
+{
+        Event ev = { .kind = EVENT_DONE };
+
+        if (w->shutdown && action_is_act(step->action))
+                return; /* the intent is on disk; the next start goes on from it */
+        switch (step->action) {
+        case ACTION_NONE:
+                if (step->closes)
+                        diagnosis_reset(w->diagnosis, &w->engine->now);
+                if (!state_is_recovering(w->incident.state))
+                        watch_operation_begin(w); /* one that had to wait */
+                break;
+        case ACTION_WATCH:
+                watch_begin_trial(w);
+                break;
+        case ACTION_PLAN:
+                if (watch_plan(w, &ev) < 0)
+                        ev = (Event){ .kind = EVENT_PLAN_GAVE_UP, .reason = REASON_ACTION_FAILED };
+                watch_step(w, &ev);
+                return;
+        case ACTION_COLLECT:
+        case ACTION_GUARD:
+        case ACTION_STOP:
+        case ACTION_KILL:
+        case ACTION_PLACE:
+        case ACTION_SET_ASIDE:
+        case ACTION_PURGE:
+        case ACTION_START:
+        case ACTION_QUARANTINE:
+        case ACTION_RESTORE:
+        case ACTION_UNGUARD:
+        case ACTION_CLOSE:
+        case ACTION_RELEASE:
+        case ACTION_DELETE:
+                watch_perform(w, step->action, step);
+                return;
+        case _ACTION_KIND_MAX:
+        case _ACTION_KIND_INVALID:
+                return;
+        }
+        if (w->n_queue > 0) {
+                ev = queue_pop(w);
+                watch_event(w, &ev);
+        }
+}

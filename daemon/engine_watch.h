@@ -1,0 +1,172 @@
+#pragma once
+
+/*
+ * The engine's rooms share this: one Watch per service. Private to engine*.c.
+ *
+ *      engine.c          facts in, time, start and stop
+ *      engine_step.c     event -> step -> commit -> run: the write-ahead order
+ *      engine_outcome.c  what an action or a trial came to -> event
+ *      engine_search.c   suspects, the search, who is to be held
+ *      engine_memory.c   what survives unjamd: written down, read back
+ *      engine_record.c   audit records, alerts, what watchers are told
+ *      engine_control.c  an operator's requests
+ */
+
+#include "decide/isolate.h"
+#include "decide/recovery.h"
+#include "decide/trial.h"
+#include "diagnose/diagnosis.h"
+#include "engine.h"
+
+#define HISTORY_MAX 64 /* entries that `explain` can show */
+#define QUEUE_MAX   16
+
+typedef struct Watch Watch;
+
+/* Why something was done, or not: what `explain` shows. */
+typedef struct HistoryEntry {
+        usec_t wall;
+        Reason reason;
+        char text[160];
+} HistoryEntry;
+
+/* An operator's request that needs an action of its own, or the machine's help. */
+typedef struct Operation {
+        ActionKind kind;  /* ACTION_NONE: none; RELEASE, DELETE, RESTORE, COLLECT (check) */
+        bool queued;      /* it waits until the open incident has closed */
+        bool direct;      /* it is done beside the machine: promise 2 allows it at any moment */
+        char *quarantine; /* release: the quarantine id */
+        char *target;     /* release --to */
+        char *incident;   /* restore: the incident whose hold is meant */
+} Operation;
+
+/* A commit under way: kept whole until it is durable, to be tried again if the disk is full. */
+typedef struct Pending {
+        bool active;
+        bool failed; /* it is waiting to be tried again at @retry_at */
+        usec_t retry_at;
+        unsigned parts; /* recorder commits that have not answered */
+        int error;
+        Incident next;
+        Step step;
+        json_t *records; /* array of {"event": ..., "members": {...}} */
+} Pending;
+
+struct Watch {
+        Engine *engine;
+        size_t index;
+        const ServiceSettings *settings;
+        ServicePorts ports;
+        Ladder ladder;
+
+        Incident incident;
+        Diagnosis *diagnosis;
+        Finding finding; /* the last one that said something */
+        Pending pending;
+        bool acting; /* the actuator has an action of ours */
+        Event queue[QUEUE_MAX];
+        size_t n_queue;
+        bool shutdown; /* the host goes down: nothing more is begun */
+
+        Trial trial;
+        bool watching;
+        usec_t started;  /* monotonic: the last START */
+        usec_t patience; /* the longest delivery seen in this incident */
+        char invocation[64];
+
+        Roster roster;
+        MessageSet suspects; /* in flight, odd, or named; of this incident */
+        MessageSet tried;    /* suspects that were held in a trial that failed all the same */
+        MessageSet held;     /* what the last PLACE was asked to hold */
+        Isolate *search;
+        uint32_t *candidates; /* search index -> roster index */
+        uint32_t *search_of;  /* roster index -> search index + 1, 0: no candidate */
+        size_t n_search_of;
+        size_t n_candidates;
+        uint64_t *inflight; /* bits by search index: of the trial that just failed */
+        uint64_t *closed;
+        size_t n_words;
+        bool memory_dirty;
+        uint64_t n_quarantined; /* in the quarantine of all its stores */
+        json_t *culprits;       /* message records, for incident.closed */
+        json_t *records;        /* audit records that wait for the next commit */
+        Message *messages;      /* of the last outcome: not owned */
+
+        Operation operation;
+        ControlReply *reply; /* of the operation, or NULL: nobody waits for it */
+        bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */
+        usec_t resume_at;    /* ... but not longer than this (monotonic) */
+        RunState run;        /* the manager's last word */
+        usec_t paused_until; /* monotonic; 0: not paused */
+        usec_t since;        /* wall: the last change of state */
+        usec_t down_since;   /* wall: when the service was last seen to be down, for outage_ms; 0: it is up */
+        uint64_t outage;     /* usec of this incident so far */
+        HistoryEntry history[HISTORY_MAX];
+        size_t n_history;
+        usec_t recoveries[16]; /* wall times of the last incidents that acted, for max_per_hour */
+};
+
+struct Engine {
+        Settings *settings;
+        EnginePorts ports;
+        Watch *watches;
+        size_t n_watches;
+        Now now; /* of this call */
+};
+
+/* engine.c */
+void engine_enter(Engine *e); /* reads the clock: at the start of each call from outside */
+void engine_leave(Engine *e); /* asks for the next wake-up */
+void watch_begin_trial(Watch *w);
+void watch_judge(Watch *w);
+void watch_unpause(Watch *w);
+void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);
+
+/* engine_step.c */
+void watch_event(Watch *w, const Event *ev);
+void watch_commit_retry(Watch *w);
+/* Commits the records that wait and then performs @kind, beside the machine (an operator's operation). */
+void watch_commit_operation(Watch *w, ActionKind kind);
+
+/* engine_outcome.c */
+void watch_perform(Watch *w, ActionKind kind, const Step *step);
+void watch_trial_ended(Watch *w);
+
+/* engine_search.c */
+void watch_suspect(Watch *w, uint32_t message, MessageFlag flag);
+uint64_t watch_fresh_suspects(Watch *w);
+int watch_plan(Watch *w, Event *ret);
+int watch_feed(Watch *w, bool failed);
+/* Adds a roster entry to the candidates' map (of a search that is read back). Return: 0 or -ENOMEM. */
+int watch_add_candidate(Watch *w, uint32_t message);
+/* Whom the action is to hold. Return: 0 or -ENOMEM; *@ret is the Watch's. */
+int watch_who_is_held(Watch *w, ActionKind kind, bool keep_open, const MessageSet **ret);
+int watch_mark_culprits(Watch *w);
+void watch_forget_search(Watch *w);
+/* Finds or adds what @path belongs to. Return: 0, ACTUATOR_E_NONE, or a negated errno. */
+int watch_resolve(Watch *w, const char *path, uint32_t *ret);
+
+/* engine_memory.c */
+json_t *watch_memory(const Watch *w);
+int watch_remember(Watch *w, const json_t *memory);
+json_t *watch_snapshot(const Watch *w, const Incident *i);
+int watch_load(Watch *w, bool *ret_resume);
+void watch_forget_incident(Watch *w);
+
+/* engine_record.c */
+/* Appends a record to those that wait for the next commit. @members is stolen, NULL on error means -ENOMEM.
+ */
+int watch_record(Watch *w, AuditEvent event, json_t *members);
+int watch_record_symptom(Watch *w, const Symptom *s);
+json_t *watch_closed_members(Watch *w);
+void watch_alert(Watch *w, int priority, const char *text);
+void watch_publish(Watch *w, const char *event, json_t *members);
+void watch_note(Watch *w, Reason reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A message record of a roster entry without its files. */
+json_t *watch_message_brief(const Watch *w, uint32_t message);
+json_t *watch_text_id(const char *id, size_t len);
+
+/* engine_control.c */
+void watch_operation_ended(Watch *w, const Outcome *o);
+void watch_operation_begin(Watch *w);
+void watch_operation_clear(Watch *w);
