@@ -1,0 +1,413 @@
+/*
+ * config - reads the configuration's files and makes Settings of them
+ *
+ * Called by main at start and at a reload, and by unjamctl (CONFIG_READ_ONLY). Order: read and parse every
+ * file (a fault of syntax ends the load here, since libconfig keeps nothing of such a file), read keys by
+ * their tables, then the checks across services and the look at directories. Everything that is wrong is
+ * reported at once.
+ *
+ * Files are read whole before they are parsed: what is no regular file, or larger than CONFIG_MAX, never
+ * reaches the parser, which has no answer to running out of memory. Test: tests/unit/test_config.c.
+ */
+#include "config/config.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "config/faults.h"
+#include "config/parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CONFIG_MAX (4u << 20)
+
+typedef struct File {
+        char *path;
+        config_t config;
+} File;
+
+typedef struct Files {
+        File *list;
+        size_t n;
+} Files;
+
+static void files_deinit(Files *f)
+{
+        for (size_t i = 0; i < f->n; i++) {
+                config_destroy(&f->list[i].config);
+                free(f->list[i].path);
+        }
+        free(f->list);
+        *f = (Files){};
+}
+
+static int files_add(Files *f, const char *path)
+{
+        File *list = reallocarray(f->list, f->n + 1, sizeof(*list));
+
+        if (!list)
+                return err_origin(-ENOMEM);
+        f->list = list;
+        list[f->n] = (File){ .path = strdup(path) };
+        if (!list[f->n].path)
+                return err_origin(-ENOMEM);
+        config_init(&list[f->n].config);
+        f->n++;
+        return 0;
+}
+
+/* A file in which something is wrong before it has settings to point at. */
+static void file_fault(Loader *l, const char *path, unsigned line, const char *what)
+{
+        loader_fail(l, config_faults_add(l->faults, path, line > 0 ? line : 1, what));
+}
+
+/*
+ * The whole of @path, NUL-terminated; a newline is added, because libconfig refuses a comment that ends
+ * without. Return: 0, or a negated errno: -EFBIG, -EBADF for no regular file.
+ */
+static int file_text(const char *path, char **ret, size_t *ret_len)
+{
+        /* O_NONBLOCK: a FIFO must not hold up the start. */
+        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        _cleanup_(freep) char *text = NULL;
+        size_t len = 0;
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EBADF;
+        if (st.st_size > CONFIG_MAX)
+                return -EFBIG;
+        text = malloc(CONFIG_MAX + 2);
+        if (!text)
+                return err_origin(-ENOMEM);
+        while (len <= CONFIG_MAX) {
+                ssize_t n = read(fd, text + len, CONFIG_MAX + 1 - len);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                len += (size_t)n;
+        }
+        if (len > CONFIG_MAX)
+                return -EFBIG;
+        text[len] = '\n';
+        text[len + 1] = '\0';
+        *ret = TAKE_PTR(text);
+        *ret_len = len;
+        return 0;
+}
+
+/* What to do about an error of libconfig's, which knows only its own words. */
+static const char *syntax_advice(const char *text)
+{
+        if (strstr(text, "duplicate"))
+                return "remove one of the two";
+        if (strstr(text, "mismatched"))
+                return "write ( ... ) for a list of groups, and elements of one type in [ ... ]";
+        if (strstr(text, "include"))
+                return "write the file's path from this file's directory on";
+        return "write KEY = VALUE; and look for a missing ';', quote or bracket here or before";
+}
+
+static void file_parse(Loader *l, File *f)
+{
+        _cleanup_(freep) char *text = NULL, *dir = NULL, *what = NULL;
+        const char *slash = strrchr(f->path, '/');
+        size_t len = 0;
+        int r;
+
+        r = file_text(f->path, &text, &len);
+        if (r == -ENOMEM)
+                loader_fail(l, r);
+        else if (r == -EFBIG)
+                file_fault(l, f->path, 1,
+                           "file: is larger than 4 MiB; write a smaller one, or several in conf.d");
+        else if (r == -EBADF)
+                file_fault(l, f->path, 1, "file: is no regular file; write a file");
+        else if (r < 0) {
+                if (asprintf(&what, "file: cannot be read (%s); make it readable, or write another with -c",
+                             strerrordesc_np(-r)) < 0)
+                        loader_fail(l, -ENOMEM);
+                else
+                        file_fault(l, f->path, 1, what);
+        }
+        if (r < 0)
+                return;
+        if (memchr(text, '\0', len)) {
+                file_fault(l, f->path, 1, "file: has a NUL byte in it; write text");
+                return;
+        }
+
+        dir = slash ? strndup(f->path, (size_t)(slash - f->path) + 1) : strdup("./");
+        if (!dir) {
+                loader_fail(l, -ENOMEM);
+                return;
+        }
+        config_set_include_dir(&f->config, dir);
+        if (config_read_string(&f->config, text) == CONFIG_TRUE) {
+                config_setting_set_hook(config_root_setting(&f->config), f->path);
+                return;
+        }
+        if (asprintf(&what, "%s; %s", config_error_text(&f->config),
+                     syntax_advice(config_error_text(&f->config))) < 0) {
+                what = NULL;
+                loader_fail(l, -ENOMEM);
+                return;
+        }
+        file_fault(l, config_error_file(&f->config) ? config_error_file(&f->config) : f->path,
+                   (unsigned)config_error_line(&f->config), what);
+}
+
+static int is_drop_in(const struct dirent *e)
+{
+        size_t len = strlen(e->d_name);
+
+        return e->d_name[0] != '.' && len > 5 && strcmp(e->d_name + len - 5, ".conf") == 0;
+}
+
+/* By bytes, not by the locale of whoever starts the daemon. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+        return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The files of conf.d beside @path. */
+static int drop_ins_add(Loader *l, Files *files, const char *path)
+{
+        const char *slash = strrchr(path, '/');
+        _cleanup_(freep) char *dir = NULL;
+        struct dirent **entries = NULL;
+        int n, r = 0;
+
+        if (asprintf(&dir, "%.*sconf.d", slash ? (int)(slash - path) + 1 : 0, path) < 0) {
+                dir = NULL;
+                return err_origin(-ENOMEM);
+        }
+        n = scandir(dir, &entries, is_drop_in, by_name);
+        if (n < 0 && errno == ENOMEM)
+                return err_origin(-ENOMEM);
+        if (n < 0 && errno != ENOENT && errno != ENOTDIR)
+                file_fault(l, dir, 1, "conf.d: cannot be read; make it readable for unjamd");
+        for (int i = 0; i < n; i++) {
+                _cleanup_(freep) char *file = NULL;
+
+                if (r == 0 && asprintf(&file, "%s/%s", dir, entries[i]->d_name) < 0) {
+                        file = NULL;
+                        r = err_origin(-ENOMEM);
+                }
+                if (r == 0)
+                        r = files_add(files, file);
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
+
+DEFINE_WORDS(mode, Mode)
+
+const Key audit_keys[] = {
+        PLAIN("path", KEY_PATH, Settings, audit_path),
+        RANGE("max_size", KEY_SIZE, Settings, audit_max_size, 4096, UINT64_C(1) << 40),
+        RANGE("keep", KEY_COUNT, Settings, audit_keep, 1, 100000),
+        PLAIN("journal", KEY_BOOL, Settings, audit_journal),
+        {},
+};
+
+static void audit_read(Loader *l, const config_setting_t *s, void *target)
+{
+        keys_read(l, s, audit_keys, target);
+}
+
+const Key control_keys[] = {
+        PLAIN("group", KEY_STRING, Settings, control_group),
+        {},
+};
+
+static void control_read(Loader *l, const config_setting_t *s, void *target)
+{
+        Settings *settings = target;
+        const config_setting_t *at =
+                config_setting_is_group(s) ? config_setting_get_member(s, "group") : NULL;
+        struct group group, *found = NULL;
+        char buffer[64 * 1024];
+
+        keys_read(l, s, control_keys, settings);
+        /* The default may be missing on a small host: then only root may do anything. One that is written
+         * must be right. */
+        if (!at || !settings->control_group || l->flags & CONFIG_READ_ONLY)
+                return;
+        if (getgrnam_r(settings->control_group, &group, buffer, sizeof(buffer), &found) != 0 || !found)
+                loader_fault(l, at, "group: there is no group \"%s\"; write the name of a group of this host",
+                             settings->control_group);
+}
+
+static void services_read(Loader *l, const config_setting_t *s, void *target)
+{
+        Settings *settings = target;
+        size_t n, all;
+        _cleanup_(freep) ServiceSettings *more = groups_read(l, s, sizeof(ServiceSettings), &n, service_read);
+        ServiceSettings *services;
+        const config_setting_t **groups;
+
+        if (!more)
+                return;
+        all = settings->n_services + n;
+        services = reallocarray(settings->services, all, sizeof(*services));
+        if (services)
+                settings->services = services;
+        groups = reallocarray(l->services, all, sizeof(*groups));
+        if (groups)
+                l->services = groups;
+        if (!services || !groups) {
+                /* What @more owns is lost with the process' memory: nothing can be loaded any more. */
+                loader_fail(l, -ENOMEM);
+                return;
+        }
+        memcpy(services + settings->n_services, more, n * sizeof(*more));
+        for (size_t i = 0; i < n; i++)
+                groups[settings->n_services + i] = config_setting_get_elem(s, (unsigned)i);
+        settings->n_services = all;
+}
+
+const Key global_keys[] = {
+        WORD("mode", Settings, mode, mode_words),
+        PLAIN("state_dir", KEY_PATH, Settings, state_dir),
+        PLAIN("run_dir", KEY_PATH, Settings, run_dir),
+        CUSTOM("audit", audit_read),
+        CUSTOM("control", control_read),
+        LATER("alerts"),
+        LATER("log_line_max"),
+        CUSTOM("services", services_read),
+        {},
+};
+
+static int settings_new(Settings **ret, const char *path)
+{
+        _cleanup_(settings_unrefp) Settings *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return err_origin(-ENOMEM);
+        *s = (Settings){
+                .n_ref = 1,
+                .mode = MODE_OBSERVE,
+                .path = strdup(path),
+                .state_dir = strdup("/var/lib/unjamd"),
+                .run_dir = strdup("/run/unjamd"),
+                .audit_path = strdup("/var/log/unjamd/audit.jsonl"),
+                .audit_max_size = UINT64_C(64) << 20,
+                .audit_keep = 16,
+                .audit_journal = true,
+                .control_group = strdup("adm"),
+        };
+        if (!s->path || !s->state_dir || !s->run_dir || !s->audit_path || !s->control_group)
+                return err_origin(-ENOMEM);
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+/* Each file may add services; any other key stands once in all of them, so that no order of files decides. */
+static void check_repeated_globals(Loader *l, size_t file)
+{
+        const config_setting_t *root = l->roots[file];
+
+        for (int i = 0; i < config_setting_length(root); i++) {
+                const config_setting_t *s = config_setting_get_elem(root, (unsigned)i);
+                const char *name = config_setting_name(s);
+
+                for (size_t k = 0; k < file && strcmp(name, "services") != 0; k++) {
+                        const config_setting_t *first = config_setting_get_member(l->roots[k], name);
+
+                        if (first)
+                                loader_fault(l, s, "%s: is already at %s:%u; remove one of the two", name,
+                                             setting_file(first), setting_line(first));
+                }
+        }
+}
+
+static void modes_resolve(Loader *l)
+{
+        Settings *s = l->settings;
+
+        if (l->flags & CONFIG_DRY_RUN)
+                s->mode = MODE_OBSERVE;
+        for (size_t i = 0; i < s->n_services; i++)
+                if (s->services[i].mode < 0 || l->flags & CONFIG_DRY_RUN)
+                        s->services[i].mode = s->mode;
+}
+
+/* All files are parsed: their settings into l->settings. */
+static int files_read(Loader *l, const Files *files)
+{
+        l->roots = calloc(files->n, sizeof(*l->roots));
+        if (!l->roots)
+                return err_origin(-ENOMEM);
+        for (size_t i = 0; i < files->n; i++)
+                l->roots[l->n_roots++] = config_root_setting(&files->list[i].config);
+        for (size_t i = 0; i < files->n; i++) {
+                check_repeated_globals(l, i);
+                keys_read(l, l->roots[i], global_keys, l->settings);
+        }
+        modes_resolve(l);
+        checks_names(l);
+        checks_units(l);
+        places_check(l);
+        return l->error;
+}
+
+static int load(Loader *l, Files *files, const char *path)
+{
+        int r;
+
+        r = settings_new(&l->settings, path);
+        if (r < 0)
+                return err_trace(r);
+        r = files_add(files, path);
+        if (r < 0)
+                return err_trace(r);
+        r = drop_ins_add(l, files, path);
+        if (r < 0)
+                return err_trace(r);
+        for (size_t i = 0; i < files->n; i++)
+                file_parse(l, &files->list[i]);
+        if (l->error < 0 || l->faults->n > 0)
+                return l->error;
+        return files_read(l, files);
+}
+
+int config_load(const char *path, unsigned flags, const ConfigChecks *checks, Settings **ret,
+                ConfigFaults *faults)
+{
+        static const ConfigChecks none = {};
+        ConfigFaults found = {};
+        Loader l = { .flags = flags, .checks = checks ? checks : &none, .faults = &found };
+        Files files = {};
+        int r;
+
+        r = load(&l, &files, path);
+        if (r == 0)
+                r = config_faults_sort(&found);
+        for (size_t i = 0; r == 0 && i < found.n; i++)
+                r = config_faults_add(faults, found.list[i].file, found.list[i].line, found.list[i].what);
+        if (r == 0 && found.n > 0)
+                r = CONFIG_E_FAULTS;
+        if (r == 0)
+                *ret = TAKE_PTR(l.settings);
+        settings_unref(l.settings);
+        config_faults_deinit(&found);
+        files_deinit(&files);
+        free(l.services);
+        free(l.roots);
+        return r;
+}

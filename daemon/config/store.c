@@ -1,0 +1,135 @@
+/*
+ * store - the list `stores` of a service
+ *
+ * Called by the reader of services. Whether directories are there, and who shares which, is looked at in
+ * places.c when all stores are known.
+ */
+#include "config/parts.h"
+
+#include "base/cleanup.h"
+#include "model/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void kind_read(Loader *l, const config_setting_t *s, void *target)
+{
+        LayoutSettings *layout = target;
+        const char *text = config_setting_get_string(s);
+
+        if (text && strcmp(text, "directory") == 0)
+                layout->directory = true;
+        else if (!text || strcmp(text, "file") != 0)
+                loader_fault(l, s,
+                             "kind: is unknown; write \"directory\" where a message is a directory, else "
+                             "\"file\"");
+}
+
+const Key layout_keys[] = {
+        PLAIN("match", KEY_NAME_PATTERN, LayoutSettings, match),
+        PLAIN("last", KEY_NAME_PATTERN, LayoutSettings, last),
+        PLAIN("live_return", KEY_BOOL, LayoutSettings, live_return),
+        CUSTOM("kind", kind_read),
+        {},
+};
+
+/* The patterns can be read by themselves; do they make a layout? */
+static void layout_check(Loader *l, const config_setting_t *s, const LayoutSettings *settings)
+{
+        _cleanup_(layout_freep) Layout *layout = NULL;
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        r = layout_new(&layout, settings, &error);
+        if (r == -EINVAL)
+                loader_fault(l, s, "layout: %s", error ? error : "cannot be used; write \"flat\"");
+        else
+                loader_fail(l, r);
+}
+
+static void layout_read(Loader *l, const config_setting_t *s, void *target)
+{
+        StoreSettings *store = target;
+        const char *text = config_setting_get_string(s);
+
+        if (config_setting_is_group(s)) {
+                keys_read(l, s, layout_keys, &store->layout);
+                store->layout.flat = !config_setting_get_member(s, "match") && !store->layout.directory;
+                if (store->layout.match)
+                        layout_check(l, setting_member(s, "match"), &store->layout);
+        } else if (!text || strcmp(text, "flat") != 0)
+                loader_fault(l, s,
+                             "layout: is unknown; write \"flat\", or a group such as { match = "
+                             "\"^(?<id>[^/]+)-[HD]$\"; }");
+}
+
+const Key rebuild_keys[] = {
+        PLAIN("path", KEY_PATH, RebuildSettings, path),
+        PLAIN("command", KEY_ARGV, RebuildSettings, command),
+        {},
+};
+
+static void rebuild_read(Loader *l, const config_setting_t *group, void *item)
+{
+        keys_read(l, group, rebuild_keys, item);
+        if (!config_setting_is_group(group))
+                return;
+        loader_require(l, group, "path", "path = \"/path/of/file\"");
+        loader_require(l, group, "command", "command = [ \"/path/of/program\" ]");
+}
+
+static void rebuild_list_read(Loader *l, const config_setting_t *s, void *target)
+{
+        StoreSettings *store = target;
+
+        store->rebuild = groups_read(l, s, sizeof(RebuildSettings), &store->n_rebuild, rebuild_read);
+}
+
+static void quarantine_read(Loader *l, const config_setting_t *s, void *target)
+{
+        const char *text = config_setting_get_string(s);
+
+        (void)target;
+        if (text && strcmp(text, "native") == 0)
+                loader_fault(l, s,
+                             "quarantine: \"native\" is not supported yet; remove it, or write \"store\"");
+        else if (!text || strcmp(text, "store") != 0)
+                loader_fault(l, s, "quarantine: is unknown; write \"store\"");
+}
+
+const Key store_keys[] = {
+        PLAIN("name", KEY_NAME, StoreSettings, name),
+        PLAIN("dirs", KEY_PATHS, StoreSettings, dirs),
+        PLAIN("exclude", KEY_STRINGS, StoreSettings, exclude),
+        CUSTOM("layout", layout_read),
+        PLAIN("hold", KEY_PATH, StoreSettings, hold),
+        PLAIN("rebuildable", KEY_PATHS, StoreSettings, rebuildable),
+        CUSTOM("rebuild", rebuild_list_read),
+        LATER("recreate"),
+        PLAIN("after_release", KEY_ARGV, StoreSettings, after_release),
+        RANGE("queue_lifetime", KEY_TIME, StoreSettings, queue_lifetime, USEC_PER_SEC, 365 * USEC_PER_DAY),
+        CUSTOM("quarantine", quarantine_read),
+        {},
+};
+
+static void store_read(Loader *l, const config_setting_t *group, void *item)
+{
+        StoreSettings *store = item;
+
+        store->layout.flat = true;
+        store->queue_lifetime = 5 * USEC_PER_DAY;
+        keys_read(l, group, store_keys, store);
+        if (!config_setting_is_group(group))
+                return;
+        loader_require(l, group, "name", "name = \"...\"");
+        if (loader_require(l, group, "dirs", "dirs = [ \"/path/of/directory\" ]") && !store->dirs)
+                loader_fault(l, setting_member(group, "dirs"),
+                             "dirs: holds no directory; write dirs = [ \"/path/of/directory\" ]");
+}
+
+void stores_read(Loader *l, const config_setting_t *s, void *target)
+{
+        ServiceSettings *service = target;
+
+        service->stores = groups_read(l, s, sizeof(StoreSettings), &service->n_stores, store_read);
+}

@@ -1,0 +1,40 @@
+/* Tests of config/probe.c; its faults are in test_config_rule.c. */
+#include "config_tree.h"
+
+static void test_probes(void **state)
+{
+        Tree *t = *state;
+        _cleanup_(settings_unrefp) Settings *s = NULL;
+        const ProbeSettings *p;
+
+        tree_configure(t, "full.conf.in", "unjamd.conf");
+        s = tree_load(t, 0, NULL);
+        assert_int_equal(s->services[0].n_probes, 3);
+        p = s->services[0].probes;
+        assert_int_equal(p[0].kind, PROBE_SMTP);
+        assert_string_equal(p[0].address, "127.0.0.1:25");
+        assert_int_equal(p[0].interval, USEC_PER_SEC);
+        assert_int_equal(p[0].timeout, 2 * USEC_PER_SEC);
+        assert_int_equal(p[0].failures, 4);
+        assert_int_equal(p[0].slow, 3 * USEC_PER_SEC);
+        assert_int_equal(p[1].kind, PROBE_TCP);
+        assert_string_equal(p[1].address, "[::1]:2525");
+        assert_int_equal(p[1].interval, 15 * USEC_PER_SEC);
+        assert_int_equal(p[1].timeout, 5 * USEC_PER_SEC);
+        assert_int_equal(p[1].failures, 3);
+        assert_int_equal(p[1].slow, 0);
+        assert_int_equal(p[2].kind, PROBE_EXEC);
+        assert_string_equal(p[2].command[0], "true");
+        assert_string_equal(p[2].command[1], ""); /* an argument may be empty */
+        assert_null(p[2].command[2]);
+        assert_null(p[2].address);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_probes, tree_setup, tree_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
