@@ -459,26 +459,24 @@ static void never_ran(Fixture *f)
         emit_changed(f);
 }
 
-static void test_not_started(void **state)
+static void check_not_started(Fixture *f, void (*behave)(Fixture *), int error)
 {
-        Fixture *f = *state;
         RunSpec spec = plain();
 
-        f->behave = exec_fails;
+        f->behave = behave;
         start(f, &spec);
         settle(f, &f->done);
-        assert_int_equal(f->answer.error, -ENOEXEC);
+        assert_int_equal(f->answer.error, error);
+}
+
+static void test_not_started(void **state)
+{
+        check_not_started(*state, exec_fails, -ENOEXEC);
 }
 
 static void test_never_ran(void **state)
 {
-        Fixture *f = *state;
-        RunSpec spec = plain();
-
-        f->behave = never_ran;
-        start(f, &spec);
-        settle(f, &f->done);
-        assert_int_equal(f->answer.error, -EIO);
+        check_not_started(*state, never_ran, -EIO);
 }
 
 static void test_a_program_may_exit_203(void **state)
