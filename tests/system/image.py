@@ -16,7 +16,7 @@ CACHE = "/var/cache/unjamd-tests"
 # The libraries of unjamd's run time bear a number in their names that differs between releases.
 DEVELOPMENT = ["libconfig-dev", "libjansson-dev", "libpcre2-dev", "libsodium-dev"]
 BASE = ["systemd", "systemd-sysv", "dbus", "iproute2", "procps", "e2fsprogs", "acl", "attr", "python3-minimal"]
-EXTRA = {"base": [], "postfix": ["postfix", "python3"]}
+EXTRA = {"base": [], "postfix": ["postfix", "python3", "libcap2-bin"]}
 FORMAT = "4"  # raise it when the hooks below change
 
 

@@ -21,6 +21,10 @@ class Failure(Exception):
     """A test's expectation did not come true."""
 
 
+class Skip(Exception):
+    """A test can't be made here."""
+
+
 def cgroup_base():
     """Where cgroups may be made in the unified hierarchy; it is mounted if need be. None: there is none."""
     def find():

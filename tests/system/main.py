@@ -21,10 +21,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TIMEOUT = 420  # seconds a test may take, at most
 
 
-class Skip(Exception):
-    pass
-
-
 def tests():
     found = []
     for path in sorted(glob.glob(HERE + "/cases_*.py")):
@@ -44,7 +40,7 @@ def one(module, name, build, keep):
     try:
         function(context)
         status = 0
-    except Skip as e:
+    except machine.Skip as e:
         print("SKIP", e)
         status = 77
     except machine.Failure as e:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from machine import Failure, Machine, check, check_equal, wait
+from machine import Failure, Machine, Skip, check, check_equal, wait
 
 SPOOL = "/var/spool/imc"
 MAILDIR = "/var/mail/imc"
@@ -34,14 +34,14 @@ mode = "%(mode)s";
 services = (
   { name = "imc"; manager = "systemd"; unit = "imc.service";
     start_timeout = "5s"; stop_timeout = "3s"; kill_timeout = "5s";
-    probes = ( { type = "tcp"; address = "127.0.0.1:2525"; interval = "1s"; timeout = "1s"; failures = 3; } );
+    probes = ( { type = "%(probe)s"; address = "127.0.0.1:2525"; interval = "1s"; timeout = "1s"; failures = 3; } );
     stall = { after = "%(stall)s"; };
     events = ( { name = "imc-4037"; source = "journal"; field = "EVENT_ID"; equals = "4037"; symptom = "crashed"; } );
     stores = (
       { name = "imcdata"; layout = "flat"; dirs = [ "/var/spool/imc/In", "/var/spool/imc/Out" ];
         hold = "%(hold)s"; rebuildable = [ "/var/spool/imc/queue.dat" ]; },
       { name = "mta"; layout = "flat"; dirs = [ "/var/spool/imc/mta" ]; hold = "%(hold)s"; } );
-    recovery = { settle = "2s"; verify = "4s"; max_time = "%(max_time)s"; };
+    recovery = { settle = "2s"; verify = "4s"; max_time = "%(max_time)s"; max_per_hour = 20; };
     %(extra)s
   } );
 """
@@ -59,6 +59,8 @@ class Context:
         self.name, self.build, self.machines = name, build, []
 
     def machine(self, kind="base", unjamd=True):
+        if unjamd and not os.path.exists(self.build + "/unjamd"):
+            raise Skip("unjamd is not built")
         m = Machine("%s-%d" % (self.name, len(self.machines)) if self.machines else self.name, kind)
         self.machines.append(m)
         fixtures = self.build + "/tests/fixtures"
@@ -126,16 +128,22 @@ class Imc:
         names = [os.path.basename(p) for p in out.rstrip(b"\n").split(b"\n")] if not hostile and out else []
         return [os.fsdecode(n) for n in names]
 
-    def configure(self, mode="act", stall="4s", max_time="5min", hold=SPOOL + "/.unjam", extra=""):
-        self.m.write("/etc/unjamd/unjamd.conf",
-                     CONFIG % {"mode": mode, "stall": stall, "max_time": max_time, "hold": hold, "extra": extra}, 0o600)
-        for old in "unjamd.conf.d", "conf.d":
-            shutil.rmtree(self.m.path("/etc/unjamd/" + old), ignore_errors=True)
+    def configure(self, **keys):
+        known = {"mode": "act", "stall": "4s", "max_time": "5min", "hold": SPOOL + "/.unjam", "probe": "tcp",
+                 "extra": ""}
+        check(not set(keys) - set(known), "no such key: %r" % keys)
+        self.m.write("/etc/unjamd/unjamd.conf", CONFIG % dict(known, **keys), 0o600)
+        shutil.rmtree(self.m.path("/etc/unjamd/conf.d"), ignore_errors=True)
 
     def boot(self, unjamd=True):
         self.m.boot()
         if unjamd:
-            self.m.run("systemctl", "start", "unjamd.service")
+            self.m.run("systemctl", "enable", "--now", "unjamd.service")
+            wait(lambda: self.state() is not None, 20, "unjamd to answer")
+
+    def start(self, expect=True):
+        r = self.m.run("systemctl", "start", "imc.service", check=False)
+        check_equal(r.returncode == 0, expect, "start of imc.service succeeds")
 
     def inventory(self):
         """{path below the spool: (digest, inode, mode, uid, gid, mtime)} of every message in its store."""
