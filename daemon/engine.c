@@ -14,10 +14,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 
 #define RESUME_WAIT     (3 * USEC_PER_SEC)
 #define PROGRESS_PERIOD (500 * USEC_PER_MSEC)
+#define BASELINE_PERIOD USEC_PER_HOUR
 
 void engine_enter(Engine *e)
 {
@@ -137,6 +137,27 @@ void watch_unpause(Watch *w)
                 last.new_symptom = false;
                 take_finding(w, &last);
         }
+}
+
+/* unjamd is the parent of an embedded service: it starts it when it finds it stopped. */
+static void start_embedded(Watch *w, const Observation *o)
+{
+        if (o->kind == OBSERVATION_SERVICE && o->service.run == RUN_STOPPED &&
+            w->settings->manager == MANAGER_EMBEDDED && !w->first_start) {
+                w->first_start = true;
+                watch_operate_itself(w, ACTION_START);
+        }
+}
+
+/* Cause checks while all is well: what fails even now is no veto later. */
+static void check_baseline(Watch *w)
+{
+        usec_t now = w->engine->now.mono;
+
+        if (w->settings->n_causes == 0 || w->finding.verdict != VERDICT_HEALTHY || now < w->check_at)
+                return;
+        w->check_at = usec_add(now, BASELINE_PERIOD);
+        watch_operate_itself(w, ACTION_COLLECT);
 }
 
 /* During a trial: what the manager says decides at once. */
@@ -260,6 +281,8 @@ void engine_observe(Engine *e, size_t service, const Observation *o)
         } else {
                 take_finding(w, &finding);
                 watch_judge(w);
+                start_embedded(w, o);
+                check_baseline(w);
         }
         engine_leave(e);
 }
@@ -280,6 +303,7 @@ static void watch_tick(Watch *w)
             diagnosis_tick(w->diagnosis, &w->engine->now, &finding) == 0)
                 take_finding(w, &finding);
         watch_judge(w);
+        check_baseline(w);
         if (w->incident.state == STATE_PAUSED && now >= w->paused_until) {
                 watch_note(w, REASON_OPERATOR, "the pause has ended");
                 watch_unpause(w);
@@ -397,7 +421,7 @@ int engine_start(Engine *e)
                         w->incident = (Incident){ .state = STATE_ESCALATED, .reason = REASON_INTENT_UNKNOWN };
                         watch_note(w, REASON_INTENT_UNKNOWN, "what was written down cannot be read: %s",
                                    strerror(-r));
-                        watch_alert(w, LOG_ALERT,
+                        watch_alert(w, ALERT_STATE_DAMAGED,
                                     "the memory of this service in state_dir cannot be read: look at "
                                     "its hold, then `unjamctl recover`");
                 } else if (resume) {
@@ -415,9 +439,10 @@ static void daemon_committed(void *userdata, int r)
 {
         Engine *e = userdata;
 
+        const Alert alert = { .kind = ALERT_RECORD_UNAVAILABLE, .text = "the audit trail cannot be written" };
+
         if (r < 0)
-                e->ports.alert(e->ports.userdata, LOG_CRIT, AUDIT_ALERT, NULL, NULL,
-                               "the audit trail cannot be written");
+                alert_send(&e->ports.alerts, &alert);
 }
 
 static int engine_commit(Engine *e, AuditEvent event, json_t *members, CommitDone done, void *userdata)

@@ -12,6 +12,7 @@
 #include "control/handler.h"
 #include "model/observation.h"
 #include "model/settings.h"
+#include "record/alert.h"
 #include "record/recorder.h"
 
 typedef struct Engine Engine;
@@ -32,9 +33,7 @@ typedef struct EnginePorts {
         Now (*now)(void *userdata);
         /* Calls engine_tick() at @mono or later; replaces the last request. */
         void (*wake_at)(void *userdata, usec_t mono);
-        /* An alert for people: journal, never mail. @priority as in syslog(3). */
-        void (*alert)(void *userdata, int priority, AuditEvent event, const char *service,
-                      const char *incident, const char *text);
+        AlertSink alerts;
         /* Reads the configuration again; on failure *@ret_error says why (caller frees) and the old one
          * stays. */
         int (*reload)(void *userdata, char **ret_error);

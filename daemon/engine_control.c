@@ -13,7 +13,6 @@
 #include "model/json.h"
 
 #include <string.h>
-#include <syslog.h>
 
 #define PAUSE_DEFAULT USEC_PER_HOUR
 #define PAUSE_MAX     (30 * USEC_PER_DAY)
@@ -191,7 +190,7 @@ void watch_operation_begin(Watch *w)
         if (op->kind == ACTION_NONE || op->direct)
                 return;
         op->queued = false;
-        if (op->kind == ACTION_DELETE || op->kind == ACTION_COLLECT ||
+        if (op->kind == ACTION_DELETE || op->kind == ACTION_COLLECT || op->kind == ACTION_START ||
             (op->kind == ACTION_RELEASE && (op->target || release_is_direct(w)))) {
                 op->direct = true;
                 if (op->kind != ACTION_COLLECT)
@@ -237,6 +236,8 @@ void watch_operation_ended(Watch *w, const Outcome *o)
 
         w->reply = NULL;
         record_operated(w, o);
+        if (o->kind == ACTION_START)
+                w->ports.refresh(w->ports.userdata, w->index);
         watch_operation_clear(w);
         if (reply && o->kind == ACTION_COLLECT)
                 control_reply(reply, true, causes_body(o));
@@ -246,6 +247,15 @@ void watch_operation_ended(Watch *w, const Outcome *o)
                 refuse(reply, o->reason, o->detail ? o->detail : result_kind_to_string(o->result));
         if (direct)
                 watch_commit_operation(w, ACTION_NONE);
+}
+
+void watch_operate_itself(Watch *w, ActionKind kind)
+{
+        if (w->operation.kind != ACTION_NONE || w->pending.active || w->acting || w->resuming ||
+            state_is_recovering(w->incident.state))
+                return;
+        w->operation.kind = kind;
+        watch_operation_begin(w);
 }
 
 /* Begins an operation, or leaves it for the end of the incident. Takes the strings of @op. */

@@ -16,7 +16,6 @@
 #include "model/json.h"
 
 #include <string.h>
-#include <syslog.h>
 
 /* Flags of the memory file beside MessageFlag. */
 #define MEMORY_HELD  (1 << 16)

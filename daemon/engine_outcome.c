@@ -12,7 +12,6 @@
 #include "model/json.h"
 
 #include <string.h>
-#include <syslog.h>
 
 static const char *action_word(ActionKind k)
 {
@@ -219,7 +218,7 @@ static void on_outcome(void *userdata, const Outcome *o)
                 take_causes(w, o, &ev);
                 check_permission(w, &ev);
                 if (w->incident.state == STATE_ISOLATING && watch_feed(w, w->incident.failing) < 0)
-                        watch_alert(w, LOG_ERR, "out of memory: the search forgot a trial");
+                        watch_alert(w, ALERT_RECORD_UNAVAILABLE, "out of memory: the search forgot a trial");
                 ev.n_suspects = watch_fresh_suspects(w);
         } else if (o->kind == ACTION_START) {
                 outcome_start(w, o);
@@ -228,7 +227,7 @@ static void on_outcome(void *userdata, const Outcome *o)
         } else if (o->kind == ACTION_UNGUARD) {
                 w->ports.expect(w->ports.userdata, w->index, false, NULL);
                 if (ev.kind == EVENT_FAILED)
-                        watch_alert(w, LOG_ERR, "the guard could not be taken away: see `unjamctl explain`");
+                        watch_alert(w, ALERT_ESCALATED, "the guard could not be taken away: see `unjamctl explain`");
         } else if (w->incident.rung == RUNG_RETURN &&
                    (o->kind == ACTION_RESTORE || o->kind == ACTION_RELEASE)) {
                 watch_operation_ended(w, o);
@@ -279,6 +278,8 @@ static int action_fill(Watch *w, const Step *step, Action *a)
                 if (w->operation.kind == ACTION_RELEASE)
                         a->kind = ACTION_RELEASE;
         }
+        if (a->kind == ACTION_START && w->operation.direct)
+                a->incident = ""; /* the first start of an embedded service belongs to none */
         a->quarantine = w->operation.quarantine;
         a->target = w->operation.target;
         if (w->operation.direct || w->incident.rung == RUNG_RETURN)
@@ -299,6 +300,7 @@ void watch_perform(Watch *w, ActionKind kind, const Step *step)
                      .incident = w->incident.id,
                      .store = STORE_ALL,
                      .with_causes = step->with_causes,
+                     .healthy = w->finding.verdict == VERDICT_HEALTHY && w->incident.state == STATE_HEALTHY,
                      .roster = &w->roster };
         int r;
 

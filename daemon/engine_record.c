@@ -12,7 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 
 int watch_record(Watch *w, AuditEvent event, json_t *members)
 {
@@ -160,6 +159,23 @@ static json_t *would_have(const Watch *w)
         return list;
 }
 
+static AlertKind close_alert(const Incident *i, const Ledger *l)
+{
+        if (l->unaccounted > 0)
+                return ALERT_UNACCOUNTED;
+        switch (i->result) {
+        case CLOSE_RECOVERED:
+                return ALERT_RECOVERED;
+        case CLOSE_OBSERVED:
+                return ALERT_OBSERVED;
+        case CLOSE_ESCALATED:
+        case _CLOSE_RESULT_MAX:
+        case _CLOSE_RESULT_INVALID:
+                break;
+        }
+        return ALERT_ESCALATED;
+}
+
 json_t *watch_closed_members(Watch *w)
 {
         const Incident *i = &w->incident;
@@ -173,11 +189,7 @@ json_t *watch_closed_members(Watch *w)
                  close_result_to_string(i->result), reason_describe(i->why),
                  (unsigned long long)l.quarantined, (unsigned long long)l.held,
                  (unsigned long long)l.unaccounted);
-        watch_alert(w,
-                    l.unaccounted                  ? LOG_CRIT
-                    : i->result == CLOSE_RECOVERED ? LOG_NOTICE
-                                                   : LOG_ALERT,
-                    text);
+        watch_alert(w, close_alert(i, &l), text);
         watch_publish(w, "closed",
                       json_pack("{s:s, s:s, s:o}", "result", close_result_to_string(i->result), "text", text,
                                 "ledger", ledger_to_json(&l)));
@@ -191,16 +203,19 @@ json_t *watch_closed_members(Watch *w)
                          next_commands(w, &l), "held", still_held(w), "would_have", would_have(w));
 }
 
-void watch_alert(Watch *w, int priority, const char *text)
+void watch_alert(Watch *w, AlertKind kind, const char *text)
 {
-        EnginePorts *p = &w->engine->ports;
+        const Alert alert = { .kind = kind,
+                              .service = w->settings->name,
+                              .incident = w->incident.id[0] ? w->incident.id : NULL,
+                              .text = text };
 
-        p->alert(p->userdata, priority, AUDIT_ALERT, w->settings->name,
-                 w->incident.id[0] ? w->incident.id : NULL, text);
-        if (priority <= LOG_ERR)
-                (void)watch_record(w, AUDIT_ALERT,
-                                   json_pack("{s:{s:i, s:s}}", "data", "priority", priority, "text", text));
-        watch_publish(w, "alert", json_pack("{s:s}", "text", text));
+        alert_send(&w->engine->ports.alerts, &alert);
+        if (kind != ALERT_RECORD_UNAVAILABLE)
+                (void)watch_record(
+                        w, AUDIT_ALERT,
+                        json_pack("{s:{s:s, s:s}}", "data", "kind", alert_kind_to_string(kind), "text", text));
+        watch_publish(w, "alert", json_pack("{s:s, s:s}", "kind", alert_kind_to_string(kind), "text", text));
 }
 
 void watch_publish(Watch *w, const char *event, json_t *members)

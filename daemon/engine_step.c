@@ -20,7 +20,6 @@
 #include "model/json.h"
 
 #include <string.h>
-#include <syslog.h>
 
 #define RETRY_USEC (5 * USEC_PER_SEC)
 
@@ -68,7 +67,7 @@ static void step_apply(Watch *w, Incident *i, Step *step, const Event *ev)
         if (recovery_step(i, &w->ladder, ev, &w->engine->now, &next, &then) == RECOVERY_E_UNEXPECTED) {
                 watch_note(w, REASON_UNEXPECTED, "%s in state %s: a bug, please report it",
                            event_kind_to_string(ev->kind), state_to_string(i->state));
-                watch_alert(w, LOG_CRIT,
+                watch_alert(w, ALERT_ESCALATED,
                             "unexpected event in the recovery: it stops here (a bug, please report it)");
         }
         if (next.seq == i->seq && next.state == i->state && !then.closes)
@@ -148,8 +147,7 @@ static void on_committed(void *userdata, int r)
                         if (!p->failed) {
                                 watch_note(w, REASON_RECORD_UNAVAILABLE, "the record cannot be written: %s",
                                            strerror(-p->error));
-                                watch_alert(
-                                        w, LOG_CRIT,
+                                watch_alert(w, ALERT_RECORD_UNAVAILABLE,
                                         "the record cannot be written: nothing is done until it can (free "
                                         "space on the file system of state_dir and the audit trail)");
                         }
@@ -282,7 +280,7 @@ static void watch_step(Watch *w, const Event *ev)
         if (r == 0)
                 r = step_record(w, &w->incident, &next, &step);
         if (r < 0)
-                watch_alert(w, LOG_CRIT, "out of memory: a record is incomplete");
+                watch_alert(w, ALERT_RECORD_UNAVAILABLE, "out of memory: a record is incomplete");
         watch_commit(w, &next, &step);
 }
 

@@ -32,7 +32,7 @@ typedef struct HistoryEntry {
 
 /* An operator's request that needs an action of its own, or the machine's help. */
 typedef struct Operation {
-        ActionKind kind;  /* ACTION_NONE: none; RELEASE, DELETE, RESTORE, COLLECT (check) */
+        ActionKind kind;  /* ACTION_NONE: none; RELEASE, DELETE, RESTORE, COLLECT (check), START (embedded) */
         bool queued;      /* it waits until the open incident has closed */
         bool direct;      /* it is done beside the machine: promise 2 allows it at any moment */
         char *quarantine; /* release: the quarantine id */
@@ -97,6 +97,8 @@ struct Watch {
         bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */
         usec_t resume_at;    /* ... but not longer than this (monotonic) */
         RunState run;        /* the manager's last word */
+        bool first_start;     /* embedded: this unjamd has started it once */
+        usec_t check_at;      /* monotonic: the next baseline of cause checks; 0: as soon as it is healthy */
         usec_t paused_until; /* monotonic; 0: not paused */
         usec_t since;        /* wall: the last change of state */
         usec_t down_since;   /* wall: when the service was last seen to be down, for outage_ms; 0: it is up */
@@ -159,7 +161,7 @@ void watch_forget_incident(Watch *w);
 int watch_record(Watch *w, AuditEvent event, json_t *members);
 int watch_record_symptom(Watch *w, const Symptom *s);
 json_t *watch_closed_members(Watch *w);
-void watch_alert(Watch *w, int priority, const char *text);
+void watch_alert(Watch *w, AlertKind kind, const char *text);
 void watch_publish(Watch *w, const char *event, json_t *members);
 void watch_note(Watch *w, Reason reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A message record of a roster entry without its files. */
@@ -169,4 +171,6 @@ json_t *watch_text_id(const char *id, size_t len);
 /* engine_control.c */
 void watch_operation_ended(Watch *w, const Outcome *o);
 void watch_operation_begin(Watch *w);
+/* An operation of unjamd's own, beside the machine: START of an embedded service, COLLECT as baseline of its checks. */
+void watch_operate_itself(Watch *w, ActionKind kind);
 void watch_operation_clear(Watch *w);

@@ -27,7 +27,7 @@ typedef struct Action {
         const char *incident;  /* its id: names the folder in hold and the marker file */
         size_t store;          /* SET_ASIDE: store index or STORE_ALL */
         bool with_causes;      /* COLLECT: run the cause checks too */
-        bool skip_start;       /* UNGUARD: do not start the triggers' service by hand (it runs or must not) */
+        bool healthy;          /* COLLECT: the service is healthy now; its cause checks are the baseline */
         const MessageSet *set; /* PLACE: held afterwards, all others released. QUARANTINE: these. RESTORE: but for these */
         Roster *roster;        /* read and updated by inventories; the actuator's while the action is under way */
         const char *quarantine; /* RELEASE, DELETE: the quarantine id; with @target for `release --to` */

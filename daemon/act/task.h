@@ -1,0 +1,77 @@
+#pragma once
+
+/*
+ * Task: one action of the real actuator under way. Private to act/service_actuator.c and act/task_*.c.
+ *
+ * An action is a short chain of phases; each phase ends by calling task_next() with the phase that follows, or
+ * task_finish(). Phases that wait for a disk or for /proc run in a worker (task_submit).
+ */
+
+#include "act/causes.h"
+#include "act/collect.h"
+#include "act/service_actuator.h"
+
+typedef struct ServiceActuator ServiceActuator;
+typedef struct Task Task;
+
+struct Task {
+        Job job;                /* first: the worker hands it back */
+        ServiceActuator *owner;
+        Action action;          /* borrowed strings and sets stay valid until the outcome */
+        OutcomeHandler done;
+        void *userdata;
+        void (*then)(Task *t, int r); /* after the worker */
+        int (*work)(Task *t);         /* in the worker */
+
+        ProcId *processes;
+        size_t n_processes;
+        Evidence evidence;
+        bool has_evidence;
+        const CauseResult *causes;
+        size_t n_causes;
+        Message *messages;
+        char **message_ids;
+        size_t n_messages;
+        Inventory inventory;
+        bool has_inventory;
+        json_t *data;
+        char *detail;
+        char *invocation;
+        size_t next_command;    /* rebuild commands, after_release commands */
+        Run *run;
+        bool ran;               /* the service has run since the last inventory */
+        bool moved_back;        /* mail was put back */
+};
+
+struct ServiceActuator {
+        Actuator actuator;
+        ServiceActuatorConfig config;
+        Spool *spool;           /* made by the first job that needs it; in the spool worker only, but for resolve */
+        Causes *causes;
+        Task *task;             /* the one under way */
+        bool dead;              /* proved, and not started since */
+        bool ran;               /* it has run since the last inventory */
+        bool returned;          /* mail was put back while it was dead: tell it after the start */
+};
+
+/* Runs @work in @worker, then @then in the loop. Failure to submit ends the task. */
+void task_submit(Task *t, Worker *worker, int (*work)(Task *t), void (*then)(Task *t, int r));
+/* Ends the task with an outcome. Frees it. */
+void task_finish(Task *t, ResultKind result, Reason reason);
+/* RESULT_DONE for 0, else RESULT_FAILED with the error as detail. */
+void task_finish_errno(Task *t, int r);
+/* Opens the spool once. In the worker. Return: 0 or a negated errno with task->detail. */
+int task_open_spool(Task *t);
+/* An inventory into the action's roster. In the worker. */
+int task_inventory(Task *t);
+/* Waits for strangers that hold a file of a store; -EBUSY with detail and data if they stay. In the worker. */
+int task_wait_for_strangers(Task *t);
+
+/* The phases of each action: task_collect.c, task_move.c, task_run.c */
+void task_collect(Task *t);
+void task_move(Task *t);
+void task_purge(Task *t);
+void task_operate(Task *t);
+void task_close(Task *t);
+/* after_release commands of all stores, one after the other, then RESULT_DONE. */
+void task_announce(Task *t);
