@@ -337,7 +337,21 @@ static size_t possible_events(const Incident *i, Event *ret)
         case ACTION_NONE:
                 ret[n++] = (Event){ .kind = EVENT_RESUME, .alive = true };
                 break;
-        default:
+        case ACTION_GUARD:
+        case ACTION_STOP:
+        case ACTION_KILL:
+        case ACTION_PLACE:
+        case ACTION_SET_ASIDE:
+        case ACTION_PURGE:
+        case ACTION_START:
+        case ACTION_QUARANTINE:
+        case ACTION_RESTORE:
+        case ACTION_UNGUARD:
+        case ACTION_CLOSE:
+        case ACTION_RELEASE:
+        case ACTION_DELETE:
+        case _ACTION_KIND_MAX:
+        case _ACTION_KIND_INVALID:
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 0 };
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 1 };
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 5 };
