@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Facts: the symptoms that the service itself shows, at most one of a kind.
+ */
+
+#include "diagnose/diagnosis.h"
+
+typedef struct Fact {
+        bool open;
+        bool hard;          /* a fault; else it waits for a second fact */
+        bool recorded;      /* said in this episode */
+        usec_t clear_after; /* an end: how long the service must be up until it is past */
+        Symptom symptom;
+} Fact;
+
+/* All zero is none. */
+typedef struct Facts {
+        Fact of[_SYMPTOM_KIND_MAX];
+} Facts;
+
+/* Opens the fact of @s's kind, or adds to the open one: what was hard stays so, and the longer time counts.
+ */
+void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after);
+/* Yields whether it was open. That it was said is remembered. */
+bool facts_close(Facts *f, SymptomKind kind);
+/* The open one that says most, of those that are @hard or of those that are not; NULL if there is none. */
+Fact *facts_leading(Facts *f, bool hard);

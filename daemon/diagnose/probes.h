@@ -1,0 +1,42 @@
+#pragma once
+
+/*
+ * Probes: what the probes of a service say about its present run.
+ */
+
+#include "model/observation.h"
+#include "model/settings.h"
+
+typedef struct ProbeWatch {
+        const ProbeSettings *settings;
+        bool known;        /* it has reported in this run */
+        bool ok;           /* its last report was good */
+        bool answered;     /* there was a good one in this run */
+        unsigned failures; /* bad ones in a row */
+        char detail[128];  /* what was wrong with the last, UTF-8 */
+} ProbeWatch;
+
+typedef struct Probes {
+        ProbeWatch *probes;
+        size_t n;
+} Probes;
+
+/* @settings must outlive it. Return: 0 or -ENOMEM. */
+int probes_init(Probes *p, const ProbeSettings *settings, size_t n);
+void probes_deinit(Probes *p);
+/* A new run begins: nothing is known. */
+void probes_restart(Probes *p);
+/* Return: 0, or -EINVAL if there is no such probe. */
+int probes_feed(Probes *p, const ProbeStatus *status);
+
+/*
+ * The first probe whose last report was bad, or NULL. One that has never answered in this run counts only
+ * with @started: before, the service may still be on its way up.
+ */
+const ProbeWatch *probes_failing(const Probes *p, bool started);
+/* The first that failed as often in a row as its settings ask for. @started as above. */
+const ProbeWatch *probes_unresponsive(const Probes *p, bool started);
+/* Until when after the start of a run there may be probes that have not reported yet; 0 if all have. */
+usec_t probes_pending(const Probes *p);
+/* "tcp 127.0.0.1:2525", to @buf; yields @buf. */
+char *probe_describe(const ProbeSettings *s, char *buf, size_t size);
