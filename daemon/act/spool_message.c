@@ -1,0 +1,237 @@
+/*
+ * spool_message - the full record of one message, with digests
+ *
+ * For suspects and culprits. Files are looked at through descriptors that were opened beneath the store's
+ * directory, without following links and without waiting for a FIFO's other end; only regular files are read,
+ * and a file that changed while it was read has no digest. A file that cannot be read has none either: that
+ * is a fact of the record, no error. A message that is a directory is recorded with everything in it. Fails
+ * if the message is nowhere (-ENOENT). Test: tests/unit/test_spool_message.c.
+ */
+#include "act/spool_private.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+        return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* The digest of the file that @st describes, if it holds still. */
+static void file_digest(int root, const char *path, const struct stat *st, MessageFile *f)
+{
+        _cleanup_(closep) int fd = -1;
+        struct stat now;
+
+        fd = file_open_beneath(root, path, O_RDONLY | O_NOFOLLOW);
+        if (fd < 0 || fstat(fd, &now) < 0 || now.st_ino != st->st_ino || now.st_dev != st->st_dev)
+                return;
+        if (file_sha256(fd, f->sha256) < 0 || fstat(fd, &now) < 0)
+                return;
+        f->has_sha256 = now.st_size == st->st_size && same_time(&now.st_mtim, &st->st_mtim) &&
+                        same_time(&now.st_ctim, &st->st_ctim);
+}
+
+static int files_add(Message *m, const MessageFile *f)
+{
+        MessageFile *p = reallocarray(m->files, m->n_files + 1, sizeof(*p));
+
+        if (!p)
+                return err_origin(-ENOMEM);
+        m->files = p;
+        m->files[m->n_files++] = *f;
+        return 0;
+}
+
+/* One entry. Return: 0 with its type, -ENOENT ... */
+static int record_file(Message *m, const char *shown, int root, const char *path, FileType *ret)
+{
+        _cleanup_(closep) int fd = -1;
+        MessageFile f = {};
+        struct stat st;
+        int r;
+
+        fd = file_open_beneath(root, path, O_PATH | O_NOFOLLOW);
+        if (fd < 0)
+                return err_trace(fd);
+        if (fstat(fd, &st) < 0)
+                return err_origin(-errno);
+        f.type = spool_file_type(st.st_mode);
+        f.size = (uint64_t)st.st_size;
+        f.mode = st.st_mode & 07777;
+        f.uid = st.st_uid;
+        f.gid = st.st_gid;
+        f.mtime = st.st_mtim;
+        f.inode = st.st_ino;
+        if (f.type == FILE_REGULAR)
+                file_digest(root, path, &st, &f);
+        if (asprintf(&f.path, "%s/%s", shown, path) < 0)
+                return err_origin(-ENOMEM);
+        r = files_add(m, &f);
+        if (r < 0) {
+                free(f.path);
+                return err_trace(r);
+        }
+        *ret = f.type;
+        return 0;
+}
+
+static void closedirp(DIR **d)
+{
+        if (*d)
+                closedir(*d);
+}
+
+static int record_add(Message *m, const char *shown, int root, const char *path, unsigned depth);
+
+static int record_directory(Message *m, const char *shown, int root, const char *path, unsigned depth)
+{
+        _cleanup_(closedirp) DIR *dir = NULL;
+        const struct dirent *e;
+        int fd;
+
+        fd = dir_open_beneath(root, path);
+        if (fd < 0)
+                return fd == -EXDEV ? 0 : err_trace(fd);
+        dir = fdopendir(fd);
+        if (!dir) {
+                fd = -errno;
+                return err_origin(fd);
+        }
+        while (errno = 0, (e = readdir(dir)) != NULL) {
+                _cleanup_(freep) char *below = NULL;
+                int r;
+
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                if (asprintf(&below, "%s/%s", path, e->d_name) < 0)
+                        return err_origin(-ENOMEM);
+                r = record_add(m, shown, root, below, depth + 1);
+                if (r < 0 && r != -ENOENT)
+                        return err_trace(r);
+        }
+        return errno > 0 ? err_origin(-errno) : 0;
+}
+
+static int record_add(Message *m, const char *shown, int root, const char *path, unsigned depth)
+{
+        FileType type;
+        int r;
+
+        r = record_file(m, shown, root, path, &type);
+        if (r < 0 || type != FILE_DIRECTORY || depth >= SPOOL_DEPTH_MAX || strlen(path) > SPOOL_PATH_MAX)
+                return r;
+        return record_directory(m, shown, root, path, depth);
+}
+
+int spool_record_add(Message *m, const char *shown, int root, const char *path)
+{
+        return record_add(m, shown, root, path, 0);
+}
+
+int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32_t index, Message *ret)
+{
+        Message m = {};
+        size_t len;
+        int r = 0;
+
+        m.id = strdup(roster_id(roster, index, &len));
+        m.store = strdup(t->store->settings->name);
+        if (!m.id || !m.store)
+                r = err_origin(-ENOMEM);
+        m.maybe_repeated = roster->entries[index].flags & MESSAGE_REPEATED;
+        for (size_t i = 0; r == 0 && i < l->n_items; i++) {
+                const SpoolItem *item = l->items + i;
+                const SpoolTree *tree = t->trees + item->dir;
+
+                if (item->message != index)
+                        continue;
+                r = spool_record_add(&m, tree->dir->path, tree->root[item->side], spool_list_path(l, item));
+                if (r == -ENOENT)
+                        r = 0;
+        }
+        if (r == 0)
+                for (size_t i = 0; i < m.n_files && !m.evidence; i++)
+                        if (m.files[i].type != FILE_REGULAR && !t->store->settings->layout.directory)
+                                r = strv_append(&m.evidence, "odd_kind");
+        if (r < 0) {
+                message_deinit(&m);
+                return err_trace(r);
+        }
+        *ret = m;
+        return 0;
+}
+
+typedef struct Search {
+        const char *incident, *id;
+        size_t store;
+        Message *ret;
+} Search;
+
+/* >0: found. */
+static int search_shelved(void *userdata, Shelved *q)
+{
+        Search *s = userdata;
+
+        if (q->store != s->store || strcmp(q->message.id, s->id) != 0 ||
+            strcmp(json_string_value(json_object_get(q->json, "incident")) ?: "", s->incident) != 0)
+                return 0;
+        *s->ret = q->message;
+        q->message = (Message){};
+        return 1;
+}
+
+static int message_collect(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret)
+{
+        _cleanup_(spool_trees_close) SpoolTrees t = { .incident = -1, .folder = -1 };
+        _cleanup_(spool_list_deinit) SpoolList l = {};
+        MessageSet only = {};
+        /* With a set, nothing is added to the roster. */
+        SpoolCollect how = {
+                .store = roster->entries[index].store,
+                .roster = (Roster *)roster,
+                .only = &only,
+        };
+        int r;
+
+        r = message_set_add(&only, index);
+        if (r == 0)
+                r = spool_trees_open(&t, s, how.store, incident, NULL);
+        if (r == 0)
+                r = spool_list_collect(&l, &t, &how);
+        if (r == 0)
+                r = spool_record(&t, &l, roster, index, ret);
+        message_set_deinit(&only);
+        return err_trace(r);
+}
+
+int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret)
+{
+        Search search = { .incident = incident, .ret = ret };
+        Message m = {};
+        int r;
+
+        if (index >= roster->n || roster->entries[index].store >= s->n_stores ||
+            (incident && !spool_name_ok(incident)))
+                return err_origin(-EINVAL);
+        r = message_collect(s, incident, roster, index, &m);
+        if (r < 0)
+                return err_trace(r);
+        if (m.n_files > 0) {
+                *ret = m;
+                return 0;
+        }
+        message_deinit(&m);
+        if (!incident)
+                return err_origin(-ENOENT);
+        search.id = roster_id(roster, index, NULL);
+        search.store = roster->entries[index].store;
+        r = shelf_walk(s, s->stores + search.store, search_shelved, &search);
+        if (r < 0)
+                return err_trace(r);
+        return r > 0 ? 0 : err_origin(-ENOENT);
+}

@@ -1,0 +1,258 @@
+#pragma once
+
+/*
+ * Spool, inside: what the spool_*.c files share. Nobody else includes it.
+ *
+ * A store's directory has two sides: the store itself and its tree in hold. Files lie under the same relative
+ * path on both, so "where is it" is a side, and a move is a rename between the two.
+ */
+
+#include "act/spool.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/file.h"
+
+/* Sub-directories deeper than this are nobody's hash directories; they are left alone and reported. */
+#define SPOOL_DEPTH_MAX 32
+/* Nor are those with longer paths; it leaves room for a name below PATH_MAX. */
+#define SPOOL_PATH_MAX 3800
+/* Files moved between two looks at Job.cancel, and between two rounds of fsync. */
+#define SPOOL_SLICE 2048
+/* Paths of one kind that a report names; the rest is only counted. */
+#define SPOOL_NOTES_MAX 100
+
+typedef enum SpoolSide {
+        SIDE_STORE,
+        SIDE_HOLD,
+        _SIDE_MAX,
+} SpoolSide;
+
+typedef struct SpoolDir {
+        char *path;       /* as configured: what records show */
+        char *real;       /* the same with the symbolic links in its parents resolved: what is opened */
+        char *parent;     /* of real */
+        const char *name; /* points into real */
+        char **skip; /* paths below it that belong to something else: other directories, hold, rebuildable
+                        files */
+} SpoolDir;
+
+typedef struct SpoolStore {
+        const StoreSettings *settings;
+        Layout *layout;
+        char *folder; /* its name inside an incident's folder */
+        char *real_hold;
+        SpoolDir *dirs;
+        size_t n_dirs;
+} SpoolStore;
+
+struct Spool {
+        const ServiceSettings *service;
+        Disk *disk;
+        SpoolStore *stores;
+        size_t n_stores;
+};
+
+/* --- spool_report.c: what a call says --- */
+
+/* Sets report->detail to "WHAT DIR/PATH: reason"; @path may be NULL. Yields @r. */
+int spool_fail(SpoolReport *report, int r, const char *what, const char *dir, const char *path);
+/* Names a path under @key of report->data: { count, paths[{path, error}] }. */
+void spool_note(SpoolReport *report, const char *key, const char *dir, const char *path, int error);
+/* report->data[@key] += @n. */
+void spool_count(SpoolReport *report, const char *key, uint64_t n);
+bool spool_cancelled(const SpoolReport *report);
+void spool_progress(SpoolReport *report, uint64_t done);
+void spool_expect(SpoolReport *report, uint64_t total);
+
+/* --- spool_tree.c: directories, open --- */
+
+typedef struct SpoolTree {
+        const SpoolDir *dir;
+        char name[24]; /* of its tree in hold: the index of the directory */
+        int parent[_SIDE_MAX];
+        int root[_SIDE_MAX]; /* -1 on the hold side: nothing was held of it yet */
+} SpoolTree;
+
+typedef struct SpoolTrees {
+        Spool *spool;
+        const SpoolStore *store;
+        int incident; /* HOLD/incidents/INCIDENT, or -1 */
+        int folder;   /* HOLD/incidents/INCIDENT/STORE, or -1 */
+        SpoolTree *trees;
+        size_t n;
+} SpoolTrees;
+
+/* Opens the store's directories and those of their trees in hold that are there. NULL @incident: no hold
+ * side. */
+int spool_trees_open(SpoolTrees *t, Spool *s, size_t store, const char *incident, SpoolReport *report);
+void spool_trees_close(SpoolTrees *t);
+/* Makes the incident's folder, the store's in it, and the tree of directory @d, as far as they are missing.
+ */
+int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report);
+int spool_tree_make(SpoolTrees *t, size_t d, SpoolReport *report);
+
+/* Opens one store directory; never through a symbolic link. *@ret_parent may be NULL. Return: the descriptor.
+ */
+int spool_dir_open(const SpoolDir *d, int *ret_parent);
+/* HOLD; made if @make. Return: the descriptor, -ENOENT. */
+int spool_hold_open(const Spool *s, const SpoolStore *store, bool make);
+/* A sub-directory (one component), made with 0700 and durable if @make. Return: the descriptor, -ENOENT. */
+int spool_subdir_open(Disk *disk, int dirfd, const char *name, bool make);
+/* One component that can be no way out of a directory? */
+bool spool_name_ok(const char *name);
+
+/* --- spool_walk.c: reading a tree --- */
+
+typedef enum SpoolKind {
+        KIND_MESSAGE, /* a file of a message, or a message that is a directory */
+        KIND_FOLDER,  /* a sub-directory; what is in it comes next */
+        KIND_SKIPPED, /* excluded by the configuration, or something else's */
+        KIND_MOUNT,   /* something is mounted there */
+        KIND_FOREIGN, /* none of these */
+} SpoolKind;
+
+typedef struct SpoolSeen {
+        SpoolKind kind;
+        const char *path; /* below the root */
+        size_t len;
+        FileType type;
+        const char *id; /* KIND_MESSAGE; points into path */
+        size_t id_len;
+        bool odd;  /* not the type of file that a message has here */
+        int dirfd; /* its directory, and its name there */
+        const char *name;
+} SpoolSeen;
+
+/* Return: 0, or a negated errno, which ends the walk. */
+typedef int (*SpoolVisitor)(void *userdata, const SpoolSeen *seen);
+
+/* Visits everything below @root, which belongs to directory @dir of @store. @root stays the caller's. */
+int spool_walk(const SpoolStore *store, const SpoolDir *dir, int root, SpoolVisitor visit, void *userdata);
+FileType spool_file_type(mode_t mode);
+
+/* --- spool_list.c: the files of many messages --- */
+
+#define SPOOL_NOBODY UINT32_MAX
+
+typedef struct SpoolItem {
+        uint32_t path;    /* into the arena, NUL-terminated; below the directory */
+        uint32_t message; /* roster index, or SPOOL_NOBODY: no message's file */
+        uint16_t dir;
+        uint8_t side, wanted;
+        uint8_t type;
+        bool last;  /* control file: leaves first, comes back last */
+        bool stuck; /* cannot be moved; left where it is */
+} SpoolItem;
+
+/* What stands in a tree besides messages. */
+typedef struct SpoolTally {
+        uint64_t strange; /* entries that are no message's: foreign, skipped, mounts */
+        uint64_t last;    /* control files */
+} SpoolTally;
+
+typedef struct SpoolList {
+        SpoolItem *items, *folders;
+        size_t n_items, n_folders, items_allocated, folders_allocated;
+        char *arena;
+        size_t arena_len, arena_allocated;
+        SpoolTally *tally; /* [directory * _SIDE_MAX + side] */
+} SpoolList;
+
+typedef struct SpoolCollect {
+        size_t store;
+        Roster *roster;         /* gains what it does not know, as MESSAGE_ARRIVED, if @only is NULL */
+        const MessageSet *only; /* or NULL: everything, folders and nobody's files too */
+        bool hold_only;         /* not the store's side */
+        SpoolReport *report;
+} SpoolCollect;
+
+void spool_list_deinit(SpoolList *l);
+int spool_list_collect(SpoolList *l, SpoolTrees *t, const SpoolCollect *c);
+static inline const char *spool_list_path(const SpoolList *l, const SpoolItem *i)
+{
+        return l->arena + i->path;
+}
+static inline SpoolTally *spool_list_tally(SpoolList *l, size_t dir, SpoolSide side)
+{
+        return l->tally + dir * _SIDE_MAX + side;
+}
+
+/* --- spool_skeleton.c: directories like others --- */
+
+/* Makes @to like @from in owner, mode, ACL, xattrs, inode flags and project, where it differs. */
+int skeleton_copy_attributes(int from, int to);
+/*
+ * Opens @path below @to; what is missing of it is made like its counterpart below @from, or, with @from -1,
+ * like its own parent. Return: the descriptor.
+ */
+int skeleton_folder(Disk *disk, int from, int to, const char *path);
+/* Makes the hold side of directory @d a clone of the store side's empty skeleton, durably. */
+int skeleton_sync(SpoolTrees *t, const SpoolList *l, size_t d);
+
+/* --- spool_exchange.c --- */
+
+#define EXCHANGE_E_REFUSED 1
+/* The two sides of directory @d change places, and so do their items in @l. */
+int spool_exchange(SpoolTrees *t, SpoolList *l, size_t d, SpoolReport *report);
+
+/* --- spool_move.c --- */
+
+typedef struct SpoolMoved {
+        uint64_t to[_SIDE_MAX];
+        uint64_t stuck;
+        int refusal; /* why the last refused rename was, or 0 */
+} SpoolMoved;
+
+/* Moves every item to its wanted side, in slices, each durable. Items that cannot go are stuck, and reported.
+ */
+int spool_list_move(SpoolTrees *t, SpoolList *l, SpoolReport *report, SpoolMoved *ret);
+/* Is the regular file @path open for writing by anybody? Only where no server is at work: it takes a lease
+ * for a moment. */
+bool spool_file_is_busy(int root, const char *path);
+
+/* --- spool_place.c --- */
+
+typedef struct SpoolPlacement {
+        const char *incident;
+        Roster *roster;
+        const MessageSet *held; /* NULL: all */
+        SpoolReport *report;
+} SpoolPlacement;
+
+int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p);
+
+/* --- spool_message.c: full records --- */
+
+/* Adds the record of @path below @root (and, for a directory, of what is in it); @shown is the directory's
+ * path. */
+int spool_record_add(Message *m, const char *shown, int root, const char *path);
+/* The record of roster entry @index from the items in @l that are its; *@ret is zeroed first. */
+int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32_t index, Message *ret);
+
+/* --- spool_shelf.c: quarantine on disk --- */
+
+typedef struct Shelved {
+        size_t store; /* where it came from; SIZE_MAX: no store of that name is configured any more */
+        int shelf;    /* HOLD/quarantine */
+        int fd;       /* HOLD/quarantine/QID[.tmp], or -1 */
+        char *id;     /* QID */
+        bool sealed;
+        bool open;    /* files of it are, or may be, still elsewhere */
+        json_t *json; /* message.json */
+        Message message;
+        char **dirs; /* the store's directories when it was made; files/N belongs to the N-th */
+} Shelved;
+
+#define SHELF_E_NONE 1
+void shelved_deinit(Shelved *q);
+/* Return: 0, SHELF_E_NONE if @name is no quarantined message of this service, or a negated errno. */
+int shelf_load(Spool *s, int shelf, const char *name, Shelved *ret);
+/* Calls @visit with each of this service in @store's hold, until one yields other than 0. */
+typedef int (*ShelfVisitor)(void *userdata, Shelved *q);
+int shelf_walk(Spool *s, const SpoolStore *store, ShelfVisitor visit, void *userdata);
+/* HOLD/quarantine; made if @make. Return: the descriptor, -ENOENT. */
+int shelf_open(const Spool *s, const SpoolStore *store, bool make);
+/* File @i of the record as directory number and path below it. Return: 0, or -EINVAL if it is below none. */
+int shelf_split(const Shelved *q, size_t i, size_t *ret_dir, const char **ret_path);
+/* Is file @i inside of a directory that the record has as well, so that it moves with it? */
+bool shelf_is_inside(const Shelved *q, size_t i);

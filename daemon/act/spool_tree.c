@@ -1,0 +1,208 @@
+/*
+ * spool_tree - the directories of a store and of its tree in hold, open
+ *
+ * Every call on the spool opens what it needs through here and works beneath the descriptors. Nothing stays
+ * open between calls: a descriptor would keep a file system from being unmounted, and after an exchange would
+ * mean the other directory. A store whose path leads through a symbolic link that was not there when the
+ * daemon started is refused with -ENOTDIR or -ELOOP. Test: tests/unit/test_spool_tree.c.
+ */
+#include "act/spool_private.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+bool spool_name_ok(const char *name)
+{
+        return name && *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* Opens an absolute directory path that holds no symbolic link at all. */
+static int plain_open(const char *path)
+{
+        struct open_how how = {
+                .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+                .resolve = RESOLVE_NO_SYMLINKS,
+        };
+        long fd;
+
+        do
+                fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+        while (fd < 0 && errno == EINTR);
+        return fd < 0 ? err_origin(-errno) : (int)fd;
+}
+
+int spool_dir_open(const SpoolDir *d, int *ret_parent)
+{
+        _cleanup_(closep) int parent = -1;
+        int fd;
+
+        parent = plain_open(d->parent);
+        if (parent < 0)
+                return err_trace(parent);
+        do
+                fd = openat(parent, d->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        while (fd < 0 && errno == EINTR);
+        if (fd < 0)
+                return err_origin(-errno);
+        if (ret_parent)
+                *ret_parent = TAKE_FD(parent);
+        return fd;
+}
+
+int spool_subdir_open(Disk *disk, int dirfd, const char *name, bool make)
+{
+        int fd, r;
+
+        if (!spool_name_ok(name))
+                return err_origin(-EINVAL);
+        fd = dir_open_beneath(dirfd, name);
+        if (fd != -ENOENT || !make)
+                return fd;
+        r = disk_mkdir(disk, dirfd, name, 0700);
+        if (r < 0 && r != -EEXIST)
+                return err_trace(r);
+        r = disk_sync(disk, dirfd);
+        if (r < 0)
+                return err_trace(r);
+        return dir_open_beneath(dirfd, name);
+}
+
+int spool_hold_open(const Spool *s, const SpoolStore *store, bool make)
+{
+        int fd;
+
+        if (make)
+                return err_trace(dir_ensure(s->disk, store->settings->hold, 0700));
+        do
+                fd = open(store->settings->hold, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        while (fd < 0 && errno == EINTR);
+        return fd < 0 ? -errno : fd;
+}
+
+/* HOLD/incidents/INCIDENT. Return: the descriptor, -ENOENT. */
+static int incident_open(const Spool *s, const SpoolStore *store, const char *incident, bool make)
+{
+        _cleanup_(closep) int hold = -1;
+        _cleanup_(closep) int incidents = -1;
+
+        hold = spool_hold_open(s, store, make);
+        if (hold < 0)
+                return hold;
+        incidents = spool_subdir_open(s->disk, hold, "incidents", make);
+        if (incidents < 0)
+                return incidents;
+        return spool_subdir_open(s->disk, incidents, incident, make);
+}
+
+static int tree_open_hold(SpoolTrees *t, SpoolTree *tree, bool make)
+{
+        int fd;
+
+        if (t->folder < 0 || tree->root[SIDE_HOLD] >= 0)
+                return 0;
+        fd = spool_subdir_open(t->spool->disk, t->folder, tree->name, make);
+        if (fd == -ENOENT && !make)
+                return 0;
+        if (fd < 0)
+                return err_trace(fd);
+        tree->root[SIDE_HOLD] = fd;
+        tree->parent[SIDE_HOLD] = t->folder;
+        return 0;
+}
+
+/* The incident's folder and the store's in it; none of them there is fine unless @make. */
+static int folders_open(SpoolTrees *t, const char *incident, bool make)
+{
+        int fd;
+
+        if (t->incident < 0) {
+                fd = incident_open(t->spool, t->store, incident, make);
+                if (fd < 0)
+                        return fd == -ENOENT && !make ? 0 : err_trace(fd);
+                t->incident = fd;
+        }
+        if (t->folder < 0) {
+                fd = spool_subdir_open(t->spool->disk, t->incident, t->store->folder, make);
+                if (fd < 0)
+                        return fd == -ENOENT && !make ? 0 : err_trace(fd);
+                t->folder = fd;
+        }
+        return 0;
+}
+
+int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report)
+{
+        int r;
+
+        r = folders_open(t, incident, true);
+        return r < 0 ? spool_fail(report, err_trace(r), "cannot make a folder in", t->store->settings->hold,
+                                  NULL)
+                     : 0;
+}
+
+int spool_tree_make(SpoolTrees *t, size_t d, SpoolReport *report)
+{
+        int r;
+
+        r = tree_open_hold(t, t->trees + d, true);
+        return r < 0 ? spool_fail(report, err_trace(r), "cannot make a folder in", t->store->settings->hold,
+                                  NULL)
+                     : 0;
+}
+
+int spool_trees_open(SpoolTrees *ret, Spool *s, size_t store, const char *incident, SpoolReport *report)
+{
+        _cleanup_(spool_trees_close) SpoolTrees t = {
+                .spool = s,
+                .store = s->stores + store,
+                .incident = -1,
+                .folder = -1,
+        };
+        int r;
+
+        t.trees = calloc(t.store->n_dirs, sizeof(t.trees[0]));
+        if (!t.trees)
+                return err_origin(-ENOMEM);
+        if (incident) {
+                r = folders_open(&t, incident, false);
+                if (r < 0)
+                        return spool_fail(report, r, "cannot open", t.store->settings->hold, NULL);
+        }
+        for (; t.n < t.store->n_dirs; t.n++) {
+                SpoolTree *tree = t.trees + t.n;
+
+                *tree = (SpoolTree){ .dir = t.store->dirs + t.n, .parent = { -1, -1 }, .root = { -1, -1 } };
+                snprintf(tree->name, sizeof(tree->name), "%zu", t.n);
+                r = spool_dir_open(tree->dir, &tree->parent[SIDE_STORE]);
+                if (r < 0)
+                        return spool_fail(report, r, "cannot open the store's directory", tree->dir->path,
+                                          NULL);
+                tree->root[SIDE_STORE] = r;
+                r = tree_open_hold(&t, tree, false);
+                if (r < 0) {
+                        t.n++; /* this one has something to close */
+                        return spool_fail(report, r, "cannot open what is held of", tree->dir->path, NULL);
+                }
+        }
+        *ret = t;
+        t = (SpoolTrees){ .incident = -1, .folder = -1 };
+        return 0;
+}
+
+void spool_trees_close(SpoolTrees *t)
+{
+        for (size_t i = 0; i < t->n; i++) {
+                closep(&t->trees[i].root[SIDE_STORE]);
+                closep(&t->trees[i].root[SIDE_HOLD]);
+                closep(&t->trees[i].parent[SIDE_STORE]);
+        }
+        free(t->trees);
+        closep(&t->folder);
+        closep(&t->incident);
+        *t = (SpoolTrees){ .incident = -1, .folder = -1 };
+}
