@@ -1,0 +1,140 @@
+/* spool_purge: rebuildable files into the incident's folder, whatever protects them. */
+#include "spool_fixture.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+static int purge_setup(void **state)
+{
+        Fixture *f;
+
+        fixture_setup(state);
+        f = *state;
+        f->rebuildable[0] = fixture_path(f, 4, "spool/queue.dat");
+        f->stores[STORE_Q].rebuildable = f->rebuildable;
+        fixture_open(f);
+        return 0;
+}
+
+static void purge(Fixture *f)
+{
+        report_reset(f);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, &f->report), 0);
+        assert_null(f->report.detail);
+}
+
+/* Where the first purged file went, by the report, relative to the fixture. */
+static const char *purged_to(const Fixture *f)
+{
+        const json_t *list = json_object_get(f->report.data, "purged");
+        const char *to = json_string_value(json_object_get(json_array_get(list, 0), "to"));
+
+        assert_non_null(to);
+        return to + strlen(f->root) + 1;
+}
+
+static void test_read_only_is_no_obstacle(void **state)
+{
+        Fixture *f = *state;
+        ino_t inode;
+
+        put(f, "spool/queue.dat", "1");
+        assert_int_equal(chmod(at(f, "spool/queue.dat"), 0400), 0);
+        inode = inode_of(f, "spool/queue.dat");
+        purge(f);
+        assert_false(is_there(f, "spool/queue.dat"));
+        assert_int_equal(inode_of(f, purged_to(f)), inode);
+        assert_non_null(strstr(purged_to(f), "hold/incidents/" INCIDENT "/rebuildable/"));
+}
+
+static void test_again_gets_a_number(void **state)
+{
+        Fixture *f = *state;
+
+        put(f, "spool/queue.dat", "1");
+        purge(f);
+        purge(f); /* missing: fine */
+        assert_int_equal(reported(f, "files_purged"), 0);
+        put(f, "spool/queue.dat", "2");
+        purge(f);
+        assert_non_null(strstr(purged_to(f), "queue.dat.1"));
+        put(f, "spool/queue.dat", "3");
+        purge(f);
+        assert_non_null(strstr(purged_to(f), "queue.dat.2"));
+}
+
+static void test_a_directory_goes_as_a_whole(void **state)
+{
+        Fixture *f = *state;
+
+        put_dir(f, "spool/queue.dat");
+        put(f, "spool/queue.dat/inner", "1");
+        purge(f);
+        assert_int_equal(count_in(f, purged_to(f)), 1);
+}
+
+static void test_a_link_is_moved_not_followed(void **state)
+{
+        Fixture *f = *state;
+
+        put(f, "precious", "1");
+        assert_int_equal(symlink("../precious", at(f, "spool/queue.dat")), 0);
+        purge(f);
+        assert_false(is_there(f, "spool/queue.dat"));
+        assert_true(is_there(f, "precious"));
+        assert_true(is_there(f, purged_to(f)));
+}
+
+static void test_immutable_is_cleared(void **state)
+{
+        Fixture *f = *state;
+        int fd, flags = FS_IMMUTABLE_FL;
+
+        put(f, "spool/queue.dat", "1");
+        fd = open(at(f, "spool/queue.dat"), O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0) {
+                close(fd);
+                skip(); /* no root, or a file system without the flag */
+        }
+        close(fd);
+        purge(f);
+        assert_false(is_there(f, "spool/queue.dat"));
+        assert_true(json_is_true(
+                json_object_get(json_array_get(json_object_get(f->report.data, "purged"), 0), "cleared")));
+}
+
+static void test_one_that_is_rebuilt_by_a_command(void **state)
+{
+        Fixture *f = *state;
+        RebuildSettings rebuild = { .path = fixture_path(f, 5, "spool/aliases.db") };
+
+        f->stores[STORE_Q].rebuild = &rebuild;
+        f->stores[STORE_Q].n_rebuild = 1;
+        put(f, "spool/aliases.db", "1");
+        purge(f);
+        assert_false(is_there(f, "spool/aliases.db"));
+}
+
+static void test_nothing_to_purge_makes_nothing(void **state)
+{
+        Fixture *f = *state;
+
+        report_reset(f);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_X, &f->report), 0);
+        assert_false(is_there(f, "hold"));
+        assert_int_equal(spool_purge(f->spool, "..", STORE_X, &f->report), -EINVAL);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, purge_setup, fixture_teardown)
+                T(test_read_only_is_no_obstacle),       T(test_again_gets_a_number),
+                T(test_a_directory_goes_as_a_whole),    T(test_a_link_is_moved_not_followed),
+                T(test_immutable_is_cleared),           T(test_one_that_is_rebuilt_by_a_command),
+                T(test_nothing_to_purge_makes_nothing),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,264 @@
+/* spool_quarantine: sealed folders with records, repeated calls, crashes in between. */
+#include "spool_fixture.h"
+
+typedef struct Result {
+        Message *messages;
+        char **ids;
+        size_t n;
+} Result;
+
+static void result_deinit(Result *r)
+{
+        for (size_t i = 0; i < r->n; i++)
+                message_deinit(r->messages + i);
+        free(r->messages);
+        strv_free(r->ids);
+        *r = (Result){};
+}
+
+static void quarantine(Fixture *f, const MessageSet *set, const json_t *why, Result *ret)
+{
+        report_reset(f);
+        assert_int_equal(spool_quarantine(f->spool, INCIDENT, &f->roster, set, why, &ret->messages, &ret->ids,
+                                          &ret->n, &f->report),
+                         0);
+        assert_null(f->report.detail);
+}
+
+static json_t *record_of(const Fixture *f, const char *id)
+{
+        char path[256];
+        json_t *j;
+
+        snprintf(path, sizeof(path), "hold/quarantine/%s/message.json", id);
+        j = json_load_file(at(f, path), JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(j);
+        return j;
+}
+
+static const char *in_folder(const Fixture *f, const char *id, const char *below)
+{
+        static char path[256];
+
+        (void)f;
+        snprintf(path, sizeof(path), "hold/quarantine/%s/%s", id, below);
+        return path;
+}
+
+static void test_a_culprit_from_hold(void **state)
+{
+        Fixture *f = *state;
+        MessageSet set = {};
+        Result result = {};
+        json_t *why =
+                json_pack("{s:{s:f,s:[s],s:s}}", "m", "weight", 0.5, "evidence", "held_open", "reason", "x");
+        json_t *j;
+        ino_t inode;
+
+        put_dir(f, "spool/input/0");
+        put(f, "spool/input/0/m-H", "head");
+        put(f, "spool/input/0/m-D", "abc");
+        inode = inode_of(f, "spool/input/0/m-D");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        place_held(f, &set);
+        quarantine(f, &set, why, &result);
+        assert_int_equal(result.n, 1);
+        assert_string_equal(result.messages[0].id, "m");
+        assert_int_equal(result.messages[0].n_files, 2);
+        assert_true(result.messages[0].weight == 0.5);
+        assert_string_equal(result.messages[0].evidence[0], "held_open");
+        assert_int_equal(inode_of(f, in_folder(f, result.ids[0], "files/0/0/m-D")), inode);
+        assert_true(is_there(f, in_folder(f, result.ids[0], "files/0/0/m-H")));
+        j = record_of(f, result.ids[0]);
+        assert_string_equal(json_string_value(json_object_get(j, "incident")), INCIDENT);
+        assert_string_equal(json_string_value(json_object_get(j, "service")), "imc");
+        assert_string_equal(json_string_value(json_object_get(j, "reason")), "x");
+        assert_non_null(json_object_get(j, "quarantined_at"));
+        for (size_t i = 0; i < 2; i++) {
+                const json_t *file = json_array_get(json_object_get(j, "files"), i);
+
+                if (json_integer_value(json_object_get(file, "size")) == 3) {
+                        assert_string_equal(json_string_value(json_object_get(file, "path")),
+                                            at(f, "spool/input/0/m-D"));
+                        assert_string_equal(
+                                json_string_value(json_object_get(file, "sha256")),
+                                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+                }
+        }
+        json_decref(j);
+        assert_int_equal(entry_of(f, STORE_X, "m")->place, PLACE_QUARANTINE);
+        inventory(f, false, false);
+        assert_int_equal(entry_of(f, STORE_X, "m")->place, PLACE_QUARANTINE);
+        assert_int_equal(f->inventory.in_quarantine, 1);
+        assert_int_equal(ledger_of(&f->roster).quarantined, 1);
+        result_deinit(&result);
+        message_set_deinit(&set);
+        json_decref(why);
+}
+
+static void test_again_yields_the_same_folder(void **state)
+{
+        Fixture *f = *state;
+        Result first = {}, again = {};
+        MessageSet set = {};
+
+        put(f, "spool/In/a", "1");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        quarantine(f, &set, NULL, &first);
+        quarantine(f, &set, NULL, &again);
+        assert_int_equal(again.n, 1);
+        assert_string_equal(first.ids[0], again.ids[0]);
+        assert_int_equal(count_in(f, "hold/quarantine"), 1);
+        result_deinit(&first);
+        result_deinit(&again);
+        message_set_deinit(&set);
+}
+
+static void test_a_crash_before_the_seal_is_completed(void **state)
+{
+        Fixture *f = *state;
+        Result first = {}, again = {};
+        MessageSet set = {};
+        char sealed[PATH_MAX], open[PATH_MAX + 4];
+
+        put(f, "spool/input/m-H", "1");
+        put(f, "spool/input/m-D", "2");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        quarantine(f, &set, NULL, &first);
+        /* As if it had crashed after the first file. */
+        snprintf(sealed, sizeof(sealed), "%s/hold/quarantine/%s", f->root, first.ids[0]);
+        snprintf(open, sizeof(open), "%s.tmp", sealed);
+        assert_int_equal(rename(at(f, in_folder(f, first.ids[0], "files/0/m-D")), at(f, "spool/input/m-D")),
+                         0);
+        assert_int_equal(rename(sealed, open), 0);
+        inventory(f, false, false);
+        assert_int_equal(entry_of(f, STORE_X, "m")->place, PLACE_QUARANTINE | PLACE_STORE);
+        quarantine(f, &set, NULL, &again);
+        assert_string_equal(first.ids[0], again.ids[0]);
+        assert_int_equal(again.messages[0].n_files, 2);
+        assert_int_equal(count_in(f, "hold/quarantine"), 1);
+        assert_true(is_there(f, in_folder(f, first.ids[0], "files/0/m-D")));
+        assert_int_equal(count_in(f, "spool/input"), 0);
+        result_deinit(&first);
+        result_deinit(&again);
+        message_set_deinit(&set);
+}
+
+static void test_a_crash_inside_a_release_is_undone(void **state)
+{
+        Fixture *f = *state;
+        Result first = {}, again = {};
+        MessageSet set = {};
+
+        put(f, "spool/input/m-H", "1");
+        put(f, "spool/input/m-D", "2");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        quarantine(f, &set, NULL, &first);
+        assert_int_equal(rename(at(f, in_folder(f, first.ids[0], "files/0/m-D")), at(f, "spool/input/m-D")),
+                         0);
+        quarantine(f, &set, NULL, &again);
+        assert_string_equal(first.ids[0], again.ids[0]);
+        assert_int_equal(count_in(f, "spool/input"), 0);
+        assert_int_equal(count_in(f, "hold/quarantine"), 1);
+        result_deinit(&first);
+        result_deinit(&again);
+        message_set_deinit(&set);
+}
+
+static void test_the_same_id_again_is_another_message(void **state)
+{
+        Fixture *f = *state;
+        Result first = {}, again = {};
+        MessageSet set = {};
+
+        put(f, "spool/In/a", "1");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        quarantine(f, &set, NULL, &first);
+        put(f, "spool/In/a", "other");
+        inventory(f, false, true);
+        quarantine(f, &set, NULL, &again);
+        assert_string_not_equal(first.ids[0], again.ids[0]);
+        assert_int_equal(count_in(f, "hold/quarantine"), 2);
+        result_deinit(&first);
+        result_deinit(&again);
+        message_set_deinit(&set);
+}
+
+static void test_order_and_missing(void **state)
+{
+        Fixture *f = *state;
+        Result result = {};
+        MessageSet set = {};
+
+        put(f, "spool/In/a", "1");
+        put(f, "spool/In/b", "1");
+        put(f, "spool/input/m-H", "1");
+        inventory(f, true, false);
+        assert_int_equal(unlink(at(f, "spool/In/b")), 0);
+        for (uint32_t i = 0; i < 3; i++)
+                assert_int_equal(message_set_add(&set, i), 0);
+        quarantine(f, &set, NULL, &result);
+        assert_int_equal(result.n, 2);
+        assert_int_equal(reported(f, "missing"), 1);
+        assert_int_equal(strv_length(result.ids), 2);
+        for (size_t i = 0; i < result.n; i++) {
+                json_t *j = record_of(f, result.ids[i]);
+
+                assert_string_equal(json_string_value(json_object_get(j, "id")), result.messages[i].id);
+                json_decref(j);
+        }
+        result_deinit(&result);
+        message_set_deinit(&set);
+}
+
+static void test_odd_kinds_and_odd_names(void **state)
+{
+        Fixture *f = *state;
+        Result result = {};
+        MessageSet set = {};
+
+        assert_int_equal(mkfifo(at(f, "spool/In/\xff\nfifo"), 0600), 0);
+        put_dir(f, "spool/In/dir");
+        put(f, "spool/In/dir/inside", "1");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        assert_int_equal(message_set_add(&set, 1), 0);
+        quarantine(f, &set, NULL, &result);
+        assert_int_equal(result.n, 2);
+        assert_int_equal(count_in(f, "spool/In"), 0);
+        for (size_t i = 0; i < 2; i++) {
+                const Message *m = result.messages + i;
+
+                assert_string_equal(m->evidence[0], "odd_kind");
+                if (m->n_files == 1) {
+                        assert_int_equal(m->files[0].type, FILE_FIFO);
+                        assert_false(m->files[0].has_sha256);
+                } else {
+                        assert_int_equal(m->n_files, 2);
+                        assert_true(is_there(f, in_folder(f, result.ids[i], "files/0/dir/inside")));
+                }
+        }
+        result_deinit(&result);
+        message_set_deinit(&set);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+                T(test_a_culprit_from_hold),
+                T(test_again_yields_the_same_folder),
+                T(test_a_crash_before_the_seal_is_completed),
+                T(test_a_crash_inside_a_release_is_undone),
+                T(test_the_same_id_again_is_another_message),
+                T(test_order_and_missing),
+                T(test_odd_kinds_and_odd_names),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
