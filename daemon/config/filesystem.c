@@ -63,12 +63,13 @@ int path_resolve(const char *path, char **ret)
                 char *up;
 
                 if (real) {
+                        /* What follows begins with the slash that "/" already ends with. */
                         const char *rest = path + (strcmp(p, "/") == 0 ? 0 : strlen(p));
+                        bool whole = strcmp(path, p) == 0;
 
-                        if (asprintf(&joined, "%s%s", strcmp(real, "/") == 0 ? "" : real, rest) < 0)
+                        if (asprintf(&joined, "%s%s", !whole && strcmp(real, "/") == 0 ? "" : real,
+                                     whole ? "" : rest) < 0)
                                 return err_origin(-ENOMEM);
-                        if (joined[0] == '\0')
-                                strcpy(joined, "/");
                         *ret = joined;
                         return 0;
                 }
