@@ -37,6 +37,7 @@ typedef struct EnginePorts {
         /* Reads the configuration again; on failure *@ret_error says why (caller frees) and the old one
          * stays. */
         int (*reload)(void *userdata, char **ret_error);
+        void *reload_data;
         void *userdata;
 } EnginePorts;
 

@@ -298,7 +298,7 @@ static void handle_operation(Watch *w, ActionKind kind, const ControlRequest *re
 static void handle_reload(Engine *e, const ControlRequest *request, ControlReply *reply)
 {
         char *error = NULL;
-        int r = e->ports.reload(e->ports.userdata, &error);
+        int r = e->ports.reload(e->ports.reload_data, &error);
 
         (void)request;
         if (r == 0)
