@@ -40,6 +40,7 @@ typedef struct ChildSource {
         char *invocation;
         sd_event_source *death, *change;
         bool stopping;        /* a stop was announced for this process */
+        bool ours;            /* what happens to it is our doing */
         ServiceStatus status; /* as last reported */
 } ChildSource;
 
@@ -99,7 +100,7 @@ static int on_death(sd_event_source *death, int fd, uint32_t revents, void *user
         (void)revents;
         exit_collect(c);
         child_forget(c);
-        run_enter(c, c->stopping ? RUN_STOPPED : RUN_FAILED);
+        run_enter(c, c->stopping || c->ours ? RUN_STOPPED : RUN_FAILED);
         return 0;
 }
 
@@ -122,6 +123,7 @@ static int child_follow(ChildSource *c, ChildRecord *record)
         c->id = record->id;
         c->invocation = TAKE_PTR(record->invocation);
         c->stopping = record->stopping;
+        c->ours = false; /* that was about the one before: if this one ends, it has failed */
         c->status = (ServiceStatus){ .run = c->status.run, .since = c->status.since };
         c->pidfd = proc_open(c->procfd, &c->id);
         if (c->pidfd == -ESRCH) {
@@ -250,13 +252,10 @@ static int child_refresh(Source *source)
         return 0;
 }
 
-void child_source_expect(Source *source, bool stopping)
+static void child_expect(Source *source, bool ours, const char *invocation)
 {
-        ChildSource *c = (ChildSource *)source;
-
-        c->stopping = stopping;
-        if (c->pidfd >= 0)
-                run_enter(c, stopping ? RUN_STOPPING : RUN_RUNNING);
+        (void)invocation; /* nobody else starts an embedded service */
+        ((ChildSource *)source)->ours = ours;
 }
 
 static Source *child_free(Source *source)
@@ -276,6 +275,7 @@ static Source *child_free(Source *source)
 static const SourceOps child_ops = {
         .start = child_refresh,
         .refresh = child_refresh,
+        .expect = child_expect,
         .free = child_free,
 };
 

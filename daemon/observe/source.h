@@ -46,6 +46,11 @@ typedef struct SourceOps {
          * and watches anew, and report. Harmless at any time.
          */
         int (*refresh)(Source *s);
+        /*
+         * What becomes of the service from now on is unjamd's own doing (@ours), or is no longer; @invocation
+         * is then the run that unjamd started, or NULL. NULL for sources to which that makes no difference.
+         */
+        void (*expect)(Source *s, bool ours, const char *invocation);
         Source *(*free)(Source *s);
 } SourceOps;
 
@@ -61,6 +66,11 @@ static inline int source_start(Source *s)
 static inline int source_refresh(Source *s)
 {
         return s->ops->refresh(s);
+}
+static inline void source_expect(Source *s, bool ours, const char *invocation)
+{
+        if (s->ops->expect)
+                s->ops->expect(s, ours, invocation);
 }
 static inline Source *source_free(Source *s)
 {
