@@ -7,14 +7,14 @@
  *
  * FACTS AND SYMPTOMS
  *
- *   crashed       the run ended by itself: exit code, signal, core; also exit 0 without a stop (run.c)
+ *   crashed       the run ended by itself: exit code, signal, core; also exit 0 without a stop (run_watch.c)
  *   start_failed  it ended before it ever was running
  *   crash_loop    equal ends fill one of the crash windows, or the manager's start limit was hit
  *   start_hung    starting for longer than start_timeout
  *   stop_hung     stopping for longer than stop_timeout, whoever asked for the stop
  *   unresponsive  a probe failed as often in a row as its settings ask for while the service was running; one
  * that has not answered in this run yet counts only from start_timeout after the start on stalled       mail
- * has been waiting for stall.after while running, and none has moved anywhere (progress.c) event         and
+ * has been waiting for stall.after while running, and none has moved anywhere (movement.c) event         and
  * whatever else a rule names as its symptom: a claim (claims.c)
  *
  * VERDICTS
@@ -47,9 +47,9 @@
 #include "base/error.h"
 #include "diagnose/claims.h"
 #include "diagnose/facts.h"
+#include "diagnose/movement.h"
 #include "diagnose/probes.h"
-#include "diagnose/progress.h"
-#include "diagnose/run.h"
+#include "diagnose/run_watch.h"
 #include "diagnose/symptom.h"
 
 #include <assert.h>
@@ -67,7 +67,7 @@ struct Diagnosis {
         const ServiceSettings *service;
         RunWatch run;
         Probes probes;
-        Progress progress;
+        Movement movement;
         Claims claims;
         Facts facts;
         bool shutdown;
@@ -85,7 +85,7 @@ struct Diagnosis {
 static void diagnosis_begin(Diagnosis *d, usec_t mono)
 {
         probes_restart(&d->probes);
-        progress_restart(&d->progress, mono);
+        movement_restart(&d->movement, mono);
         d->asked = mono;
 }
 
@@ -185,10 +185,10 @@ static void refresh_probes(Diagnosis *d, const Now *now)
         facts_open(&d->facts, &s, true, 0);
 }
 
-static void refresh_progress(Diagnosis *d, const Now *now)
+static void refresh_movement(Diagnosis *d, const Now *now)
 {
         const StallSettings *stall = &d->service->stall;
-        usec_t still = progress_still_since(&d->progress), since;
+        usec_t still = movement_still_since(&d->movement), since;
         char took[32];
         size_t store;
         Symptom s;
@@ -203,10 +203,10 @@ static void refresh_progress(Diagnosis *d, const Now *now)
         }
         if (d->facts.of[SYMPTOM_STALLED].open)
                 return;
-        store = progress_longest(&d->progress, &since);
+        store = movement_longest(&d->movement, &since);
         s = symptom_make(d->service, SYMPTOM_STALLED, "stalled", now->wall);
         symptom_detail(&s, "%llu messages wait in %s, and none has moved for %s",
-                       (unsigned long long)d->progress.stores[store].waiting, d->service->stores[store].name,
+                       (unsigned long long)d->movement.stores[store].waiting, d->service->stores[store].name,
                        usec_format(took, sizeof(took), usec_sub(now->mono, still)));
         facts_open(&d->facts, &s, true, 0);
 }
@@ -224,14 +224,14 @@ static void claim_check(Diagnosis *d, Claim *c, usec_t mono)
                 symptom_add_detail(&c->symptom, "; probe %s fails",
                                    probe_describe(failing->settings, what, sizeof(what)));
         } else {
-                if (progress_longest(&d->progress, &since) == SIZE_MAX || d->progress.moved >= c->since)
+                if (movement_longest(&d->movement, &since) == SIZE_MAX || d->movement.moved >= c->since)
                         return;
                 if (!diagnosis_due(
                             d, usec_add(later(since, later(c->since, d->base)), d->service->recovery.settle),
                             mono))
                         return;
                 symptom_add_detail(&c->symptom, "; %llu messages wait, and none has moved since",
-                                   (unsigned long long)progress_waiting(&d->progress));
+                                   (unsigned long long)movement_waiting(&d->movement));
         }
         c->confirmed = true;
         c->recorded = false; /* with the second fact it is to be told again */
@@ -256,7 +256,7 @@ static void diagnosis_refresh(Diagnosis *d, const Now *now)
         if (d->run.run == RUN_RUNNING) {
                 refresh_ends(d, now);
                 refresh_probes(d, now);
-                refresh_progress(d, now);
+                refresh_movement(d, now);
         } else {
                 diagnosis_close(d, SYMPTOM_UNRESPONSIVE, now->mono);
                 diagnosis_close(d, SYMPTOM_STALLED, now->mono);
@@ -399,7 +399,7 @@ int diagnosis_new(Diagnosis **ret, const ServiceSettings *service)
         r = probes_init(&d->probes, service->probes, service->n_probes);
         if (r < 0)
                 return err_trace(r);
-        r = progress_init(&d->progress, service->n_stores);
+        r = movement_init(&d->movement, service->n_stores);
         if (r < 0)
                 return err_trace(r);
         r = claims_init(&d->claims, service);
@@ -415,7 +415,7 @@ Diagnosis *diagnosis_free(Diagnosis *d)
                 return NULL;
         run_watch_deinit(&d->run);
         probes_deinit(&d->probes);
-        progress_deinit(&d->progress);
+        movement_deinit(&d->movement);
         claims_deinit(&d->claims);
         free(d);
         return NULL;
@@ -462,9 +462,9 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_PROBE:
                 return feed_probe(d, &o->probe);
         case OBSERVATION_PROGRESS:
-                return progress_feed(&d->progress, &o->progress, now->mono);
+                return movement_feed(&d->movement, &o->progress, now->mono);
         case OBSERVATION_LOG:
-                return claims_feed(&d->claims, &o->log, d->progress.moved, now);
+                return claims_feed(&d->claims, &o->log, d->movement.moved, now);
         case OBSERVATION_INFLIGHT:
                 return 0; /* evidence of which message, not of whether */
         case OBSERVATION_HOST:
@@ -530,5 +530,5 @@ Reason diagnosis_reason(const Diagnosis *d)
 
 uint64_t diagnosis_waiting(const Diagnosis *d)
 {
-        return progress_waiting(&d->progress);
+        return movement_waiting(&d->movement);
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * Run: the life of the service as its manager tells it, and which of its ends were failures.
+ * Run watch: the life of the service as its manager tells it, and which of its ends were failures.
  */
 
 #include "diagnose/diagnosis.h"

@@ -1,5 +1,5 @@
 /*
- * run - the life of the service
+ * run_watch - the life of the service
  *
  * Fed with each status of the manager. States may be missed, for a manager tells only of the last of several
  * quick changes; what is missed is inferred from invocation, since and the manager's count of its own
@@ -16,9 +16,9 @@
  * if the run never got to running, else crashed; it is crash_loop if it fills one of the crash windows, or if
  * the manager says that its start limit was hit. An exec condition that does not hold is no failure.
  *
- * Fails only with ENOMEM. Test: tests/unit/test_run.c.
+ * Fails only with ENOMEM. Test: tests/unit/test_run_watch.c.
  */
-#include "diagnose/run.h"
+#include "diagnose/run_watch.h"
 
 #include "base/error.h"
 #include "base/text.h"

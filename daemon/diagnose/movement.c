@@ -1,5 +1,5 @@
 /*
- * progress - does mail move?
+ * movement - does mail move?
  *
  * What counts as movement is that mail leaves, or that something happens to waiting mail. That new mail
  * arrives proves nothing about the server: a submitter puts it there while the queue manager may be dead. As
@@ -8,44 +8,44 @@
  *
  * Movement in any store counts for all: the verdict is about the whole service, and one that works elsewhere
  * is not hung. The diagnosis feeds it. Fails only for a store that does not exist. Test:
- * tests/unit/test_progress.c.
+ * tests/unit/test_movement.c.
  */
-#include "diagnose/progress.h"
+#include "diagnose/movement.h"
 
 #include "base/error.h"
 
 #include <stdlib.h>
 
-int progress_init(Progress *p, size_t n_stores)
+int movement_init(Movement *m, size_t n_stores)
 {
-        *p = (Progress){ .n = n_stores };
-        p->stores = calloc(n_stores > 0 ? n_stores : 1, sizeof(p->stores[0]));
-        return p->stores ? 0 : err_origin(-ENOMEM);
+        *m = (Movement){ .n = n_stores };
+        m->stores = calloc(n_stores > 0 ? n_stores : 1, sizeof(m->stores[0]));
+        return m->stores ? 0 : err_origin(-ENOMEM);
 }
 
-void progress_deinit(Progress *p)
+void movement_deinit(Movement *m)
 {
-        free(p->stores);
-        *p = (Progress){};
+        free(m->stores);
+        *m = (Movement){};
 }
 
-void progress_restart(Progress *p, usec_t mono)
+void movement_restart(Movement *m, usec_t mono)
 {
-        p->moved = mono;
+        m->moved = mono;
 }
 
-int progress_feed(Progress *p, const ProgressStatus *status, usec_t mono)
+int movement_feed(Movement *m, const ProgressStatus *status, usec_t mono)
 {
-        StoreProgress *s;
+        StoreMovement *s;
         bool moved;
 
-        if (status->store >= p->n)
+        if (status->store >= m->n)
                 return err_origin(-EINVAL);
-        s = p->stores + status->store;
+        s = m->stores + status->store;
         moved = status->departed > 0 || (status->moved && status->arrived == 0) ||
                 (s->known && status->waiting < s->waiting + status->arrived);
         if (moved || !s->known)
-                p->moved = mono;
+                m->moved = mono;
         if (s->waiting == 0)
                 s->waiting_since = mono;
         s->known = true;
@@ -53,34 +53,34 @@ int progress_feed(Progress *p, const ProgressStatus *status, usec_t mono)
         return 0;
 }
 
-uint64_t progress_waiting(const Progress *p)
+uint64_t movement_waiting(const Movement *m)
 {
         uint64_t sum = 0;
 
-        for (size_t i = 0; i < p->n; i++)
-                sum += p->stores[i].waiting;
+        for (size_t i = 0; i < m->n; i++)
+                sum += m->stores[i].waiting;
         return sum;
 }
 
-size_t progress_longest(const Progress *p, usec_t *ret_since)
+size_t movement_longest(const Movement *m, usec_t *ret_since)
 {
         size_t found = SIZE_MAX;
         usec_t since = USEC_INFINITY;
 
-        for (size_t i = 0; i < p->n; i++)
-                if (p->stores[i].waiting > 0 && p->stores[i].waiting_since < since) {
+        for (size_t i = 0; i < m->n; i++)
+                if (m->stores[i].waiting > 0 && m->stores[i].waiting_since < since) {
                         found = i;
-                        since = p->stores[i].waiting_since;
+                        since = m->stores[i].waiting_since;
                 }
         *ret_since = since;
         return found;
 }
 
-usec_t progress_still_since(const Progress *p)
+usec_t movement_still_since(const Movement *m)
 {
         usec_t since;
 
-        if (progress_longest(p, &since) == SIZE_MAX)
+        if (movement_longest(m, &since) == SIZE_MAX)
                 return USEC_INFINITY;
-        return since > p->moved ? since : p->moved;
+        return since > m->moved ? since : m->moved;
 }
