@@ -72,11 +72,12 @@ Symptom symptom_make(const ServiceSettings *service, SymptomKind kind, const cha
 {
         const char *unit = service->units && service->units[0] ? service->units[0] : service->name;
         Symptom s = { .kind = kind, .wall = wall };
-        size_t room = sizeof(s.signature), tail_len = strnlen(tail, room / 2);
+        size_t room = sizeof(s.signature), tail_len = strnlen(tail, room / 2), len;
 
         /* Two signatures must differ in what happened even where the unit's name is too long. */
         text_copy(s.signature, room - tail_len - 1, unit);
-        strcat(s.signature, "/");
-        text_copy(s.signature + strlen(s.signature), tail_len + 1, tail);
+        len = strlen(s.signature);
+        s.signature[len++] = '/';
+        text_copy(s.signature + len, tail_len + 1, tail);
         return s;
 }

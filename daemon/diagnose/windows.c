@@ -8,6 +8,7 @@
 #include "diagnose/windows.h"
 
 #include "base/error.h"
+#include "diagnose/symptom.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ static size_t entry_find(CrashHistory *h, const char *signature)
         if (h->n_entries < CRASH_SIGNATURES_MAX)
                 oldest = h->n_entries++;
         event_window_clear(&h->entries[oldest].times);
-        strncpy(h->entries[oldest].signature, signature, sizeof(h->entries[oldest].signature) - 1);
+        text_copy(h->entries[oldest].signature, sizeof(h->entries[oldest].signature), signature);
         return oldest;
 }
 
