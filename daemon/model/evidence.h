@@ -13,7 +13,7 @@
 
 typedef struct OpenFile {
         int fd;
-        char *path;      /* as /proc/PID/fd shows it, bytes; without " (deleted)" */
+        char *path; /* as /proc/PID/fd shows it, bytes; without " (deleted)" */
         bool deleted;
         bool write;
         uint64_t dev, inode;
@@ -23,21 +23,21 @@ typedef struct ProcessEvidence {
         ProcId id;
         pid_t parent;
         uid_t uid;
-        char state;      /* R S D T Z ... */
-        char *name;      /* comm */
-        char *command;   /* NULs as spaces */
+        char state;    /* R S D T Z ... */
+        char *name;    /* comm */
+        char *command; /* NULs as spaces */
         char *exe;
-        char *wchan;     /* NULL if not to be had */
-        char *syscall;   /* first word of /proc/PID/syscall, NULL likewise */
-        usec_t cpu;      /* user + system, whole life */
+        char *wchan;       /* NULL if not to be had */
+        char *syscall;     /* first word of /proc/PID/syscall, NULL likewise */
+        usec_t cpu;        /* user + system, whole life */
         uint64_t io_bytes; /* rchar + wchar */
         uint64_t switches; /* voluntary and involuntary */
-        bool outside;    /* not in the service's control group: a leftover or a stranger */
-        bool stranger;   /* holds a file of a store, but is not of the service */
-        OpenFile *files; /* regular files, directories and FIFOs only */
+        bool outside;      /* not in the service's control group: a leftover or a stranger */
+        bool stranger;     /* holds a file of a store, but is not of the service */
+        OpenFile *files;   /* regular files, directories and FIFOs only */
         size_t n_files;
         unsigned n_sockets;
-        bool remote;     /* holds a connected socket to another host */
+        bool remote; /* holds a connected socket to another host */
 } ProcessEvidence;
 
 typedef struct LogLine {
@@ -62,12 +62,13 @@ json_t *evidence_to_json(const Evidence *e);
 
 /* A cause check that was run. */
 typedef struct CauseResult {
-        size_t check;    /* index in ServiceSettings.causes, or SIZE_MAX for one of unjamd's own (disk full ...) */
-        int kind;        /* CauseKind */
-        int effect;      /* CauseEffect */
-        bool found;      /* the fault is there */
-        bool known;      /* it could be checked at all */
-        char *detail;    /* output or error, UTF-8 */
+        size_t check; /* index in ServiceSettings.causes, or SIZE_MAX for one of unjamd's own (disk full ...)
+                       */
+        int kind;     /* CauseKind */
+        int effect;   /* CauseEffect */
+        bool found;   /* the fault is there */
+        bool known;   /* it could be checked at all */
+        char *detail; /* output or error, UTF-8 */
         char *advice;
 } CauseResult;
 

@@ -19,8 +19,8 @@ static inline void layout_freep(Layout **l)
 #define LAYOUT_E_NONE 1 /* the path is no part of any message */
 
 /*
- * The id in @path (relative to a store's directory, any bytes). *@ret_id points into @path. Return: 0, LAYOUT_E_NONE,
- * or a negated errno.
+ * The id in @path (relative to a store's directory, any bytes). *@ret_id points into @path. Return: 0,
+ * LAYOUT_E_NONE, or a negated errno.
  */
 int layout_match(const Layout *l, const char *path, size_t len, const char **ret_id, size_t *ret_id_len);
 /* Is this the file that leaves first and comes back last? */

@@ -3,9 +3,9 @@
 /*
  * Messages: all files of one id in one store.
  *
- * Roster is the compact table of every message an incident has seen (16 bytes and its id each); the search, placement
- * and ledger speak of messages by their index in it. Message is the full record with its files, made only for suspects
- * and culprits.
+ * Roster is the compact table of every message an incident has seen (16 bytes and its id each); the search,
+ * placement and ledger speak of messages by their index in it. Message is the full record with its files,
+ * made only for suspects and culprits.
  */
 
 #include "base/text.h"
@@ -18,10 +18,10 @@
 #include <time.h>
 
 typedef struct MessageFile {
-        char *path;      /* absolute, where it was in its store; bytes */
+        char *path; /* absolute, where it was in its store; bytes */
         FileType type;
         uint64_t size;
-        mode_t mode;     /* permission bits, 07777 */
+        mode_t mode; /* permission bits, 07777 */
         uid_t uid;
         gid_t gid;
         struct timespec mtime;
@@ -31,7 +31,7 @@ typedef struct MessageFile {
 } MessageFile;
 
 typedef struct Message {
-        char *id;        /* bytes, NUL-terminated (no file name holds a NUL) */
+        char *id; /* bytes, NUL-terminated (no file name holds a NUL) */
         char *store;
         MessageFile *files;
         size_t n_files;
@@ -55,16 +55,16 @@ typedef enum Place {
 
 /* What an incident knows of a message, for ledger and record. */
 typedef enum MessageFlag {
-        MESSAGE_BEFORE = 1 << 0,    /* was there when the incident opened */
-        MESSAGE_ARRIVED = 1 << 1,   /* came later */
-        MESSAGE_WAS_HELD = 1 << 2,  /* has been in hold */
-        MESSAGE_CONSUMED = 1 << 3,  /* gone while the service ran */
-        MESSAGE_LOST = 1 << 4,      /* gone while it did not: an alert */
-        MESSAGE_REPEATED = 1 << 5,  /* in flight at a kill or crash: the server may repeat it */
+        MESSAGE_BEFORE = 1 << 0,   /* was there when the incident opened */
+        MESSAGE_ARRIVED = 1 << 1,  /* came later */
+        MESSAGE_WAS_HELD = 1 << 2, /* has been in hold */
+        MESSAGE_CONSUMED = 1 << 3, /* gone while the service ran */
+        MESSAGE_LOST = 1 << 4,     /* gone while it did not: an alert */
+        MESSAGE_REPEATED = 1 << 5, /* in flight at a kill or crash: the server may repeat it */
         MESSAGE_CULPRIT = 1 << 6,
-        MESSAGE_SUSPECT = 1 << 7,   /* held open, or odd: suspects first */
-        MESSAGE_NAMED = 1 << 8,     /* a log line names it: orders trials, nothing more */
-        MESSAGE_IGNORED = 1 << 9,   /* waits rightly (stall.ignore) */
+        MESSAGE_SUSPECT = 1 << 7, /* held open, or odd: suspects first */
+        MESSAGE_NAMED = 1 << 8,   /* a log line names it: orders trials, nothing more */
+        MESSAGE_IGNORED = 1 << 9, /* waits rightly (stall.ignore) */
 } MessageFlag;
 
 typedef struct RosterEntry {
@@ -72,9 +72,9 @@ typedef struct RosterEntry {
         uint32_t hash_next; /* index + 1 of the next with the same hash, 0: end */
         uint16_t id_len;
         uint8_t store;
-        uint8_t place;      /* Place bits */
-        uint16_t flags;     /* MessageFlag bits */
-        uint16_t pass;      /* the number of the inventory that saw it last */
+        uint8_t place;  /* Place bits */
+        uint16_t flags; /* MessageFlag bits */
+        uint16_t pass;  /* the number of the inventory that saw it last */
 } RosterEntry;
 
 typedef struct Roster {
@@ -88,7 +88,8 @@ typedef struct Roster {
 } Roster;
 
 void roster_deinit(Roster *r);
-/* Finds or adds; *@ret is its index. Return: 0, -ENOMEM, -EOVERFLOW past UINT32_MAX - 1 messages or 64 KiB of id. */
+/* Finds or adds; *@ret is its index. Return: 0, -ENOMEM, -EOVERFLOW past UINT32_MAX - 1 messages or 64 KiB of
+ * id. */
 int roster_add(Roster *r, unsigned store, const char *id, size_t len, uint32_t *ret);
 #define ROSTER_E_NONE 1
 int roster_find(const Roster *r, unsigned store, const char *id, size_t len, uint32_t *ret);

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Observation: one fact from outside, as a source hands it to the engine. Strings belong to the source and live until
- * the sink returns.
+ * Observation: one fact from outside, as a source hands it to the engine. Strings belong to the source and
+ * live until the sink returns.
  */
 
 #include "base/clock.h"
@@ -15,11 +15,11 @@
 /* What the manager says of the service, in one vocabulary for all managers. */
 typedef enum RunState {
         RUN_UNKNOWN,
-        RUN_STOPPED,   /* nothing runs, and that was asked for (or it never ran) */
+        RUN_STOPPED, /* nothing runs, and that was asked for (or it never ran) */
         RUN_STARTING,
         RUN_RUNNING,
         RUN_STOPPING,
-        RUN_FAILED,    /* nothing runs (or leftovers only), and that was not asked for */
+        RUN_FAILED,     /* nothing runs (or leftovers only), and that was not asked for */
         RUN_RESTARTING, /* the manager itself is about to start it again (auto-restart) */
         _RUN_STATE_MAX,
         _RUN_STATE_INVALID = -EINVAL,
@@ -28,22 +28,23 @@ DECLARE_STRING_TABLE(run_state, RunState);
 
 typedef struct ServiceStatus {
         RunState run;
-        usec_t since;          /* monotonic: when @run was entered */
+        usec_t since;           /* monotonic: when @run was entered */
         const char *invocation; /* changes with each start; NULL if unknown */
-        unsigned n_restarts;   /* by the manager itself */
-        const char *result;    /* the manager's word: "exit-code", "signal", "core-dump", "timeout", "start-limit-hit" */
-        bool exited;           /* the main process ended: exit_code, signal and core are valid */
+        unsigned n_restarts;    /* by the manager itself */
+        const char *result;     /* the manager's word: "exit-code", "signal", "core-dump", "timeout",
+                                   "start-limit-hit" */
+        bool exited;            /* the main process ended: exit_code, signal and core are valid */
         int exit_code;
         int signal;
         bool core;
-        pid_t main_pid;        /* 0 if none */
-        bool operator_stop;    /* a stop that is not ours is under way or done */
+        pid_t main_pid;     /* 0 if none */
+        bool operator_stop; /* a stop that is not ours is under way or done */
         bool masked;
         bool started_by_other; /* this invocation is not one that unjamd asked for */
 } ServiceStatus;
 
 typedef struct ProbeStatus {
-        size_t probe;   /* index in ServiceSettings.probes */
+        size_t probe; /* index in ServiceSettings.probes */
         bool ok, slow;
         usec_t took;
         const char *detail; /* UTF-8: what was wrong */
@@ -52,16 +53,16 @@ typedef struct ProbeStatus {
 /* How mail moves in one store since the last look. */
 typedef struct ProgressStatus {
         size_t store;
-        uint64_t waiting;  /* messages that should move: in the store, not covered by stall.ignore */
-        uint64_t ignored;  /* rightly waiting */
+        uint64_t waiting;           /* messages that should move: in the store, not covered by stall.ignore */
+        uint64_t ignored;           /* rightly waiting */
         uint64_t arrived, departed; /* since the last observation */
-        bool moved;        /* anything arrived, departed or was renamed or written */
+        bool moved;                 /* anything arrived, departed or was renamed or written */
 } ProgressStatus;
 
 typedef struct LogEntry {
         RuleSource source;
-        size_t rule;         /* index in ServiceSettings.rules: the rule that matched */
-        const char *text;    /* UTF-8 */
+        size_t rule;      /* index in ServiceSettings.rules: the rule that matched */
+        const char *text; /* UTF-8 */
         pid_t pid;
         const char *cursor;
         usec_t wall;

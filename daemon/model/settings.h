@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Settings: the validated configuration, immutable once made (daemon/config makes it). Every string and vector is
- * owned by the Settings. An incident keeps a reference to the Settings it was opened under.
+ * Settings: the validated configuration, immutable once made (daemon/config makes it). Every string and
+ * vector is owned by the Settings. An incident keeps a reference to the Settings it was opened under.
  */
 
 #include "base/clock.h"
@@ -35,9 +35,9 @@ typedef struct CrashWindow {
 typedef struct RuleSettings {
         char *name;
         RuleSource source;
-        char *path;                /* file */
-        char *field, *equals;      /* journal field that must have this value; NULL: none asked for */
-        char *match;               /* PCRE2 on MESSAGE, or on @field if equals is NULL; NULL: none */
+        char *path;           /* file */
+        char *field, *equals; /* journal field that must have this value; NULL: none asked for */
+        char *match;          /* PCRE2 on MESSAGE, or on @field if equals is NULL; NULL: none */
         unsigned count;
         usec_t within;
         SymptomKind symptom;
@@ -46,7 +46,7 @@ typedef struct RuleSettings {
 typedef struct CauseSettings {
         CauseKind cause;
         char **command;
-        char *match;     /* output must match; NULL: exit status 0 is asked for */
+        char *match; /* output must match; NULL: exit status 0 is asked for */
         usec_t timeout;
         CauseEffect effect;
         char *advice;
@@ -67,10 +67,10 @@ typedef struct RebuildSettings {
 
 typedef struct StoreSettings {
         char *name;
-        char **dirs;     /* absolute, normalised */
-        char **exclude;  /* fnmatch patterns on the path below a directory: never touched */
+        char **dirs;    /* absolute, normalised */
+        char **exclude; /* fnmatch patterns on the path below a directory: never touched */
         LayoutSettings layout;
-        char *hold;      /* absolute; always set after validation */
+        char *hold; /* absolute; always set after validation */
         char **rebuildable;
         RebuildSettings *rebuild;
         size_t n_rebuild;
@@ -93,8 +93,8 @@ typedef struct ServiceSettings {
         char *name;
         Mode mode;
         ManagerKind manager;
-        char **units;       /* systemd: at least one, escaped and with suffix */
-        char **command;     /* embedded */
+        char **units;   /* systemd: at least one, escaped and with suffix */
+        char **command; /* embedded */
         char *user, *directory;
         char **environment;
         char **start, **stop, **status; /* command */
@@ -115,7 +115,8 @@ typedef struct ServiceSettings {
         StoreSettings *stores;
         size_t n_stores;
         RecoverySettings recovery;
-        /* Why this service can only be observed though mode is act: REASON_NONE, or e.g. REASON_NETWORK_FILESYSTEM. */
+        /* Why this service can only be observed though mode is act: REASON_NONE, or e.g.
+         * REASON_NETWORK_FILESYSTEM. */
         Reason observe_only;
 } ServiceSettings;
 

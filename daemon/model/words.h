@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * The words of unjamd: every enum that a person or a program may see, with its string. The strings are public (audit,
- * configuration, unjamctl); they are defined in words.c and nowhere else.
+ * The words of unjamd: every enum that a person or a program may see, with its string. The strings are public
+ * (audit, configuration, unjamctl); they are defined in words.c and nowhere else.
  */
 
 #include "base/table.h"
@@ -142,22 +142,24 @@ DECLARE_STRING_TABLE(audit_event, AuditEvent);
 /* What unjamd does to the world; the "action" member of intents and outcomes. */
 typedef enum ActionKind {
         ACTION_NONE,
-        ACTION_COLLECT,    /* evidence of every process, last log lines, inventory; with cause checks if asked for. Reads only */
+        ACTION_COLLECT,    /* evidence of every process, last log lines, inventory; with cause checks if asked
+                              for. Reads only */
         ACTION_GUARD,      /* nobody else starts the service: marker, drop-ins, triggers stopped */
         ACTION_STOP,       /* stop job within stop_timeout, then proof that nothing of the service lives */
         ACTION_KILL,       /* the kill ladder, then the same proof */
-        ACTION_PLACE,      /* messages into hold or back into their stores, as the action's set says; then an inventory */
+        ACTION_PLACE,      /* messages into hold or back into their stores, as the action's set says; then an
+                              inventory */
         ACTION_SET_ASIDE,  /* a whole store (or all) into hold by exchange; then an inventory */
         ACTION_PURGE,      /* rebuildable files into the incident's folder; rebuild commands */
         ACTION_START,      /* start, tracked until up, failed or start_timeout */
         ACTION_WATCH,      /* not an act: watch the trial to its outcome */
         ACTION_PLAN,       /* not an act: ask the search for the next trial */
         ACTION_QUARANTINE, /* culprits from hold into quarantine */
-        ACTION_RESTORE,    /* everything that is held goes back, but for the action's set; then an inventory */
-        ACTION_UNGUARD,    /* undo ACTION_GUARD */
-        ACTION_CLOSE,      /* not an act: last inventory, ledger, close the record */
-        ACTION_RELEASE,    /* operator: a quarantined message back to its store */
-        ACTION_DELETE,     /* operator: a quarantined message deleted */
+        ACTION_RESTORE, /* everything that is held goes back, but for the action's set; then an inventory */
+        ACTION_UNGUARD, /* undo ACTION_GUARD */
+        ACTION_CLOSE,   /* not an act: last inventory, ledger, close the record */
+        ACTION_RELEASE, /* operator: a quarantined message back to its store */
+        ACTION_DELETE,  /* operator: a quarantined message deleted */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
 } ActionKind;
@@ -188,32 +190,32 @@ DECLARE_STRING_TABLE(close_result, CloseResult);
 /* Why something was done, or not done; the "reason" member, and what `unjamctl explain` shows. */
 typedef enum Reason {
         REASON_NONE,
-        REASON_SYMPTOM,            /* a symptom was seen */
-        REASON_CONFIRMED,          /* it is confirmed as a fault */
-        REASON_SYMPTOM_CLEARED,    /* it went away by itself */
-        REASON_CLAIM_ONLY,         /* only a log line says so; a second fact is missing */
-        REASON_UNIT_RESTARTS,      /* the unit's own Restart= is at work and not yet looping */
-        REASON_NEXT_RUNG,          /* the next rung of the ladder */
-        REASON_EVIDENCE,           /* evidence points there */
-        REASON_REMEDY,             /* a cause check names this cure */
-        REASON_STOPPED,            /* nothing of the service lives */
-        REASON_STOP_TIMEOUT,       /* the stop did not end */
-        REASON_PROCESSES_LEFT,     /* the stop ended, but processes of the service live */
+        REASON_SYMPTOM,         /* a symptom was seen */
+        REASON_CONFIRMED,       /* it is confirmed as a fault */
+        REASON_SYMPTOM_CLEARED, /* it went away by itself */
+        REASON_CLAIM_ONLY,      /* only a log line says so; a second fact is missing */
+        REASON_UNIT_RESTARTS,   /* the unit's own Restart= is at work and not yet looping */
+        REASON_NEXT_RUNG,       /* the next rung of the ladder */
+        REASON_EVIDENCE,        /* evidence points there */
+        REASON_REMEDY,          /* a cause check names this cure */
+        REASON_STOPPED,         /* nothing of the service lives */
+        REASON_STOP_TIMEOUT,    /* the stop did not end */
+        REASON_PROCESSES_LEFT,  /* the stop ended, but processes of the service live */
         REASON_ACTION_DONE,
         REASON_ACTION_FAILED,
         REASON_TRIAL_HEALTHY,
         REASON_TRIAL_FAILED,
-        REASON_TRIAL_VOID,         /* somebody interfered; the trial is repeated */
+        REASON_TRIAL_VOID, /* somebody interfered; the trial is repeated */
         REASON_CULPRITS_FOUND,
-        REASON_HEALTHY,            /* healthy through its settle or verify time */
+        REASON_HEALTHY, /* healthy through its settle or verify time */
         REASON_OBSERVE_MODE,
-        REASON_VETO,               /* a cause check forbids to act */
+        REASON_VETO, /* a cause check forbids to act */
         REASON_BUDGET_TIME,
         REASON_BUDGET_TRIALS,
-        REASON_BUDGET_HOUR,        /* max_per_hour recoveries were spent */
-        REASON_UNKILLABLE,         /* a process survives SIGKILL (state D) */
-        REASON_STRANGER,           /* a process that is not of the service holds a file of the store */
-        REASON_NOT_A_MESSAGE,      /* all stores empty and still failing */
+        REASON_BUDGET_HOUR,   /* max_per_hour recoveries were spent */
+        REASON_UNKILLABLE,    /* a process survives SIGKILL (state D) */
+        REASON_STRANGER,      /* a process that is not of the service holds a file of the store */
+        REASON_NOT_A_MESSAGE, /* all stores empty and still failing */
         REASON_SEARCH_GAVE_UP,
         REASON_RECORD_UNAVAILABLE, /* the record cannot be written */
         REASON_OPERATOR,           /* asked for by an operator */
@@ -223,11 +225,11 @@ typedef enum Reason {
         REASON_OTHER_SUPERVISOR,
         REASON_NEED_DAEMON_RELOAD, /* another unit waits for a daemon-reload that is not ours to make */
         REASON_NETWORK_FILESYSTEM,
-        REASON_RENAME_REFUSED,     /* mount or sandbox forbids a rename into hold */
-        REASON_INTENT_UNKNOWN,     /* after a crash, nobody can tell whether an action happened */
-        REASON_RESUMED,            /* unjamd was restarted in the middle */
+        REASON_RENAME_REFUSED, /* mount or sandbox forbids a rename into hold */
+        REASON_INTENT_UNKNOWN, /* after a crash, nobody can tell whether an action happened */
+        REASON_RESUMED,        /* unjamd was restarted in the middle */
         REASON_CLOCK_JUMP,
-        REASON_UNEXPECTED,         /* an empty cell of the state table: a bug of ours */
+        REASON_UNEXPECTED, /* an empty cell of the state table: a bug of ours */
         _REASON_MAX,
         _REASON_INVALID = -EINVAL,
 } Reason;
