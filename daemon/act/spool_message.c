@@ -9,7 +9,6 @@
  */
 #include "act/spool_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,12 +77,6 @@ static int record_file(Message *m, const char *shown, int root, const char *path
         }
         *ret = f.type;
         return 0;
-}
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
 }
 
 static int record_add(Message *m, const char *shown, int root, const char *path, unsigned depth);

@@ -183,27 +183,43 @@ static int lookup_visit(void *userdata, Shelved *found)
         return l->ret->open;
 }
 
-/* Makes QID.tmp. *@ret_id is the caller's. Return: the descriptor. */
-static int folder_make(const Quarantine *q, uint32_t index, char **ret_id)
+/*
+ * A folder for the same message that has no record, and thus no file either: a crash came before it. Return:
+ * its descriptor, with *@ret_id the caller's, or -ENOENT.
+ */
+static int folder_reuse(const Quarantine *q, const char *hex, char **ret_id)
 {
-        uint8_t digest[SHA256_SIZE];
-        char hex[2 * 4 + 1], time[USEC_RFC3339_MAX], stamp[17];
-        _cleanup_(freep) char *seed = NULL;
-        int r;
+        _cleanup_(closedirp) DIR *dir = NULL;
+        const struct dirent *e;
+        int shelf;
 
-        if (asprintf(&seed, "%s/%s/%s", q->incident, q->trees->store->settings->name,
-                     roster_id(q->roster, index, NULL)) < 0)
-                return err_origin(-ENOMEM);
-        sha256(seed, strlen(seed), digest);
-        text_hex(hex, digest, 4);
-        /* 2026-11-22T14:00:00.123456Z -> 20261122T140000Z */
-        usec_rfc3339(time, now_read().wall);
-        snprintf(stamp, sizeof(stamp), "%.4s%.2s%.2sT%.2s%.2s%.2sZ", time, time + 5, time + 8, time + 11,
-                 time + 14, time + 17);
+        shelf = dir_open_beneath(q->shelf, "");
+        dir = shelf >= 0 ? fdopendir(shelf) : NULL;
+        while (dir && (e = readdir(dir))) {
+                _cleanup_(closep) int fd = -1;
+                const char *dash = strchr(e->d_name, '-'), *dot = strrchr(e->d_name, '.');
+
+                if (!dash || !dot || strncmp(dash + 1, hex, strlen(hex)) != 0 || strcmp(dot, ".tmp") != 0)
+                        continue;
+                fd = dir_open_beneath(q->shelf, e->d_name);
+                if (fd < 0 || faccessat(fd, "message.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+                    faccessat(fd, "files", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                        continue;
+                *ret_id = strndup(e->d_name, (size_t)(dot - e->d_name));
+                return *ret_id ? TAKE_FD(fd) : err_origin(-ENOMEM);
+        }
+        return -ENOENT;
+}
+
+/* The first part of a QID that is free. *@ret_id is the caller's. Return: the descriptor of the new QID.tmp.
+ */
+static int folder_number(const Quarantine *q, const char *prefix, char **ret_id)
+{
         for (unsigned i = 0; i < QID_TRIES; i++) {
                 _cleanup_(freep) char *id = NULL, *name = NULL;
+                int r;
 
-                if (asprintf(&id, i > 0 ? "%s-%s-%u" : "%s-%s", stamp, hex, i + 1) < 0 ||
+                if ((i > 0 ? asprintf(&id, "%s-%u", prefix, i + 1) : asprintf(&id, "%s", prefix)) < 0 ||
                     asprintf(&name, "%s.tmp", id) < 0)
                         return err_origin(-ENOMEM);
                 if (faccessat(q->shelf, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -219,6 +235,29 @@ static int folder_make(const Quarantine *q, uint32_t index, char **ret_id)
                 return dir_open_beneath(q->shelf, name);
         }
         return err_origin(-EEXIST);
+}
+
+/* Makes QID.tmp, or takes one that is there. *@ret_id is the caller's. Return: the descriptor. */
+static int folder_make(const Quarantine *q, uint32_t index, char **ret_id)
+{
+        uint8_t digest[SHA256_SIZE];
+        char hex[2 * 4 + 1], time[USEC_RFC3339_MAX], prefix[32];
+        _cleanup_(freep) char *seed = NULL;
+        int fd;
+
+        if (asprintf(&seed, "%s/%s/%s", q->incident, q->trees->store->settings->name,
+                     roster_id(q->roster, index, NULL)) < 0)
+                return err_origin(-ENOMEM);
+        sha256(seed, strlen(seed), digest);
+        text_hex(hex, digest, 4);
+        fd = folder_reuse(q, hex, ret_id);
+        if (fd != -ENOENT)
+                return fd;
+        /* 2026-11-22T14:00:00.123456Z -> 20261122T140000Z */
+        usec_rfc3339(time, now_read().wall);
+        snprintf(prefix, sizeof(prefix), "%.4s%.2s%.2sT%.2s%.2s%.2sZ-%s", time, time + 5, time + 8, time + 11,
+                 time + 14, time + 17, hex);
+        return folder_number(q, prefix, ret_id);
 }
 
 static int folder_seal(const Quarantine *q, const Shelved *f)

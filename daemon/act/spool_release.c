@@ -13,7 +13,6 @@
  */
 #include "act/spool_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -50,12 +49,6 @@ static int quarantine_find(Spool *s, const char *id, const char *suffix, Shelved
 }
 
 /* --- taking the folder away --- */
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 static int tree_remove(Disk *disk, int dirfd, const char *name, bool files, unsigned depth);
 

@@ -17,7 +17,6 @@
 
 #include "model/json.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,12 +120,6 @@ int shelf_load(Spool *s, int shelf, const char *name, Shelved *ret)
         *ret = q;
         q = (Shelved){ .shelf = -1, .fd = -1 };
         return 0;
-}
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
 }
 
 int shelf_walk(Spool *s, const SpoolStore *store, ShelfVisitor visit, void *userdata)

@@ -12,7 +12,6 @@
  */
 #include "act/spool_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +25,6 @@ typedef struct Walk {
         char *path;
         size_t len, allocated;
 } Walk;
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 FileType spool_file_type(mode_t mode)
 {

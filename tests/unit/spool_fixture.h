@@ -127,7 +127,7 @@ static inline int fixture_setup(void **state)
 {
         Fixture *f = calloc(1, sizeof(*f));
 
-        snprintf(f->root, sizeof(f->root), "/tmp/unjam-spool.XXXXXX");
+        snprintf(f->root, sizeof(f->root), "%s/unjam-spool.XXXXXX", getenv("TMPDIR") ?: "/tmp");
         assert_non_null(mkdtemp(f->root));
         put_dir(f, "spool");
         put_dir(f, "spool/In");

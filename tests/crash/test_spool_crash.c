@@ -1,0 +1,558 @@
+/*
+ * The spool, killed at every call that changes the disk, cut off from power, and with calls that fail.
+ *
+ * After each death, every file of every message must be in exactly one place, unchanged; a message's control
+ * file must not be in the store while another of its files is not; a sealed folder in quarantine must be
+ * whole. Then the same operation runs again, in a fresh process with nothing but the disk to know from, and
+ * must reach its goal.
+ *
+ * UNJAM_SEED sets the seed of the random sequences, UNJAM_ROUNDS their number.
+ */
+#include "../unit/spool_fixture.h"
+
+#include "spool_crash_disk.h"
+
+#include <sys/wait.h>
+
+#define N_Q       12
+#define N_X       8
+#define N_TRUTHS  (N_Q + 2 * N_X)
+#define CALLS_MAX 2000
+
+/* --- what is true --- */
+
+typedef struct Truth {
+        size_t store;
+        const char *dir; /* below the fixture's root */
+        unsigned number; /* of the directory in its store */
+        char rel[32], id[16];
+        struct stat st;
+        bool gone; /* deleted by the test's operator */
+        unsigned seen;
+        char where[PATH_MAX];
+} Truth;
+
+typedef struct World {
+        Fixture *f;
+        Truth truths[N_TRUTHS];
+} World;
+
+static void truth_add(World *w, size_t i, size_t store, const char *dir, unsigned number, const char *rel)
+{
+        Truth *t = w->truths + i;
+        char path[128];
+
+        t->store = store;
+        t->dir = dir;
+        t->number = number;
+        snprintf(t->rel, sizeof(t->rel), "%s", rel);
+        snprintf(t->id, sizeof(t->id), "%s", strrchr(rel, '/') ? strrchr(rel, '/') + 1 : rel);
+        if (store == STORE_X)
+                *strrchr(t->id, '-') = '\0';
+        snprintf(path, sizeof(path), "%s/%s", dir, rel);
+        put(w->f, path, rel);
+        assert_int_equal(chmod(at(w->f, path), 0600 + (mode_t)i % 64), 0);
+        assert_int_equal(lstat(at(w->f, path), &t->st), 0);
+}
+
+static int world_setup(void **state)
+{
+        World *w = calloc(1, sizeof(*w));
+        size_t n = 0;
+        char rel[32];
+
+        fixture_setup((void **)&w->f);
+        put_dir(w->f, "spool/input/0");
+        put_dir(w->f, "spool/input/1");
+        for (unsigned i = 0; i < N_Q; i++) {
+                snprintf(rel, sizeof(rel), "q%u", i);
+                truth_add(w, n++, STORE_Q, i % 3 ? "spool/In" : "spool/Out", i % 3 ? 0 : 1, rel);
+        }
+        for (unsigned i = 0; i < N_X; i++) {
+                snprintf(rel, sizeof(rel), "%u/x%u-H", i % 2, i);
+                truth_add(w, n++, STORE_X, "spool/input", 0, rel);
+                *strrchr(rel, 'H') = 'D';
+                truth_add(w, n++, STORE_X, "spool/input", 0, rel);
+        }
+        w->f->rebuildable[0] = fixture_path(w->f, 4, "spool/queue.dat");
+        w->f->stores[STORE_Q].rebuildable = w->f->rebuildable;
+        put(w->f, "spool/queue.dat", "rebuildable");
+        *state = w;
+        return 0;
+}
+
+static int world_teardown(void **state)
+{
+        World *w = *state;
+
+        fixture_teardown((void **)&w->f);
+        free(w);
+        return 0;
+}
+
+/* --- what is on the disk --- */
+
+static bool is_ours(const char *name)
+{
+        return strcmp(name, "message.json") == 0 || strcmp(name, ".message.json.tmp") == 0 ||
+               strstr(name, ".manifest") || strncmp(name, ".unjam-probe", 12) == 0 ||
+               strncmp(name, "queue.dat", 9) == 0;
+}
+
+static void look_at(World *w, const char *path, const char *name)
+{
+        struct stat st;
+
+        assert_int_equal(lstat(path, &st), 0);
+        for (size_t i = 0; i < N_TRUTHS; i++) {
+                Truth *t = w->truths + i;
+
+                if (t->st.st_ino != st.st_ino)
+                        continue;
+                t->seen++;
+                snprintf(t->where, sizeof(t->where), "%s", path + strlen(w->f->root) + 1);
+                assert_int_equal(st.st_mode, t->st.st_mode);
+                assert_int_equal(st.st_size, t->st.st_size);
+                assert_int_equal(st.st_nlink, 1);
+                assert_memory_equal(&st.st_mtim, &t->st.st_mtim, sizeof(st.st_mtim));
+                return;
+        }
+        if (!is_ours(name))
+                fail_msg("a file that nobody knows: %s", path);
+}
+
+static void look(World *w, const char *path)
+{
+        DIR *d = opendir(path);
+
+        assert_non_null(d);
+        for (const struct dirent *e; (e = readdir(d));) {
+                char below[PATH_MAX];
+
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                assert_true(snprintf(below, sizeof(below), "%s/%s", path, e->d_name) < (int)sizeof(below));
+                if (e->d_type == DT_DIR)
+                        look(w, below);
+                else
+                        look_at(w, below, e->d_name);
+        }
+        closedir(d);
+}
+
+typedef enum Where { IN_STORE, IN_HOLD, IN_QUARANTINE } Where;
+
+static Where where_is(const Truth *t)
+{
+        char want[256];
+        const char *files;
+
+        snprintf(want, sizeof(want), "%s/%s", t->dir, t->rel);
+        if (strcmp(t->where, want) == 0)
+                return IN_STORE;
+        snprintf(want, sizeof(want), "hold/incidents/" INCIDENT "/%s/%u/%s", t->store == STORE_Q ? "q" : "x",
+                 t->number, t->rel);
+        if (strcmp(t->where, want) == 0)
+                return IN_HOLD;
+        snprintf(want, sizeof(want), "/files/%u/%s", t->number, t->rel);
+        files = strstr(t->where, "/files/");
+        assert_ptr_equal(strstr(t->where, "hold/quarantine/"), t->where);
+        assert_non_null(files);
+        assert_string_equal(files, want);
+        return IN_QUARANTINE;
+}
+
+static bool is_sealed(const Truth *t)
+{
+        return where_is(t) == IN_QUARANTINE && !strstr(t->where, ".tmp/") && !strstr(t->where, ".del/");
+}
+
+/* Everything that must hold at any instant. @releasing: a release was interrupted, so a folder may be half
+ * out. */
+static void check(World *w, bool releasing)
+{
+        for (size_t i = 0; i < N_TRUTHS; i++)
+                w->truths[i].seen = 0;
+        look(w, w->f->root);
+        for (size_t i = 0; i < N_TRUTHS; i++)
+                if (w->truths[i].seen != !w->truths[i].gone)
+                        fail_msg("%s: seen %u times", w->truths[i].rel, w->truths[i].seen);
+        for (size_t i = N_Q; i < N_TRUTHS; i += 2) {
+                const Truth *head = w->truths + i, *body = head + 1;
+
+                if (head->gone)
+                        continue;
+                /* The control file leaves first and comes back last. */
+                if (where_is(head) == IN_STORE)
+                        assert_int_equal(where_is(body), IN_STORE);
+                if (is_sealed(head) != is_sealed(body) && !releasing)
+                        fail_msg("half a message is sealed: %s, %s", head->where, body->where);
+        }
+}
+
+/* --- operations --- */
+
+typedef enum Op { OP_PLACE, OP_ASIDE, OP_QUARANTINE, OP_RELEASE, OP_PURGE, OP_TIDY, OP_DELETE, _OP_MAX } Op;
+
+typedef struct Step {
+        Op op;
+        size_t store;    /* ASIDE */
+        unsigned choice; /* PLACE, QUARANTINE: which messages */
+        char id[64];     /* RELEASE, DELETE */
+} Step;
+
+static bool is_chosen(const Step *s, const char *id)
+{
+        unsigned h = s->choice;
+
+        for (; *id; id++)
+                h = h * 31 + (unsigned char)*id;
+        switch (s->choice % 4) {
+        case 0:
+                return false;
+        case 1:
+                return true;
+        case 2:
+                return h % 16 < 2;
+        }
+        return h % 16 < 8;
+}
+
+static int step_quarantine(Spool *s, Roster *roster, const MessageSet *set, SpoolReport *report)
+{
+        Message *messages;
+        char **ids;
+        size_t n;
+        int r;
+
+        r = spool_quarantine(s, INCIDENT, roster, set, NULL, &messages, &ids, &n, report);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                message_deinit(messages + i);
+        free(messages);
+        strv_free(ids);
+        return 0;
+}
+
+/* In a process that knows the disk only. */
+static int step_do(World *w, const Step *step, CrashDisk *c)
+{
+        SpoolReport report = {};
+        Roster roster = {};
+        MessageSet set = {};
+        Message m = {};
+        Spool *s = NULL;
+        int r;
+
+        r = spool_new(&s, &w->f->service, &c->disk);
+        if (r == 0)
+                r = spool_inventory(s, INCIDENT, &roster, true, false, &report);
+        for (uint32_t i = 0; r == 0 && i < roster.n; i++)
+                if (is_chosen(step, roster_id(&roster, i, NULL)))
+                        r = message_set_add(&set, i);
+        if (r < 0)
+                return r;
+        switch (step->op) {
+        case OP_PLACE:
+                return spool_place(s, INCIDENT, &roster, &set, STORE_ALL, &report);
+        case OP_ASIDE:
+                return spool_set_aside(s, INCIDENT, &roster, step->store, &report);
+        case OP_QUARANTINE:
+                return step_quarantine(s, &roster, &set, &report);
+        case OP_RELEASE:
+                return spool_release(s, step->id, NULL, &m, &report);
+        case OP_DELETE:
+                return spool_delete(s, step->id, &m, &report);
+        case OP_PURGE:
+                return spool_purge(s, INCIDENT, STORE_ALL, &report);
+        case OP_TIDY:
+                return spool_tidy(s, INCIDENT, &report);
+        case _OP_MAX:
+                break;
+        }
+        return -EINVAL;
+}
+
+typedef enum Fate { FATE_DONE, FATE_ERROR, FATE_DEAD } Fate;
+
+static Fate step_run(World *w, const Step *step, CrashHow how, unsigned at_call, unsigned seed)
+{
+        int status;
+        pid_t pid;
+
+        fflush(NULL);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                CrashDisk c;
+
+                crash_disk_init(&c, how, at_call, seed % 2 ? -ENOSPC : -EIO, seed);
+                _exit(step_do(w, step, &c) < 0 ? 1 : 0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 1 ||
+                    WEXITSTATUS(status) == CRASH_EXIT);
+        return WEXITSTATUS(status) == 0 ? FATE_DONE : WEXITSTATUS(status) == 1 ? FATE_ERROR : FATE_DEAD;
+}
+
+/* Did the step reach its goal? check() has been called. */
+static void step_verify(World *w, const Step *step)
+{
+        for (size_t i = 0; i < N_TRUTHS; i++) {
+                const Truth *t = w->truths + i;
+
+                if (t->gone)
+                        continue;
+                switch (step->op) {
+                case OP_PLACE:
+                        if (where_is(t) != IN_QUARANTINE)
+                                assert_int_equal(where_is(t), is_chosen(step, t->id) ? IN_HOLD : IN_STORE);
+                        break;
+                case OP_ASIDE:
+                        if (step->store == STORE_ALL || step->store == t->store)
+                                assert_int_not_equal(where_is(t), IN_STORE);
+                        break;
+                case OP_QUARANTINE:
+                        if (is_chosen(step, t->id))
+                                assert_true(is_sealed(t));
+                        break;
+                case OP_RELEASE:
+                        assert_null(strstr(t->where, step->id));
+                        break;
+                case OP_PURGE:
+                        assert_false(is_there(w->f, "spool/queue.dat"));
+                        break;
+                case OP_TIDY:
+                case OP_DELETE:
+                case _OP_MAX:
+                        break;
+                }
+        }
+}
+
+/* The message in the folder may be gone after this, and must be in the end. */
+static void step_forget(World *w, const Step *step)
+{
+        for (size_t i = 0; i < N_TRUTHS; i++)
+                if (strstr(w->truths[i].where, step->id))
+                        w->truths[i].gone = true;
+}
+
+static size_t count_suffix(const Fixture *f, const char *below, const char *suffix)
+{
+        DIR *d = opendir(at(f, below));
+        size_t n = 0;
+
+        for (const struct dirent *e; d && (e = readdir(d));)
+                n += strlen(e->d_name) > strlen(suffix) &&
+                     strcmp(e->d_name + strlen(e->d_name) - strlen(suffix), suffix) == 0;
+        if (d)
+                closedir(d);
+        return n;
+}
+
+/* One step under a fault, then repaired. Return: did the fault fire? */
+static bool step_survive(World *w, const Step *step, CrashHow how, unsigned at_call, unsigned seed)
+{
+        bool releasing = step->op == OP_RELEASE;
+        Fate fate = step_run(w, step, how, at_call, seed);
+
+        if (step->op == OP_DELETE)
+                step_forget(w, step);
+        if (step->op != OP_DELETE || fate == FATE_DONE)
+                check(w, releasing);
+        if (fate != FATE_DONE) {
+                Fate again = step_run(w, step, CRASH_NEVER, 0, 0);
+
+                /* A release or delete that was all but done finds nothing more. */
+                if (again != FATE_DONE && !((releasing || step->op == OP_DELETE) && again == FATE_ERROR))
+                        fail_msg("op %d does not recover from fault %d at call %u", step->op, how, at_call);
+                check(w, false);
+                if (step->op == OP_QUARANTINE)
+                        assert_int_equal(count_suffix(w->f, "hold/quarantine", ".tmp"), 0);
+        }
+        step_verify(w, step);
+        return fate != FATE_DONE;
+}
+
+/* Some sealed folder, by number. False if there is none. */
+static bool pick_folder(const World *w, unsigned choice, char ret[64])
+{
+        size_t n = 0;
+
+        for (int pass = 0; pass < 2; pass++) {
+                size_t k = 0;
+
+                for (size_t i = 0; i < N_TRUTHS; i++) {
+                        const Truth *t = w->truths + i;
+                        const char *id = t->where + strlen("hold/quarantine/");
+
+                        if (t->gone || !is_sealed(t))
+                                continue;
+                        if (pass == 1 && k == choice % n) {
+                                snprintf(ret, 64, "%.*s", (int)strcspn(id, "/"), id);
+                                return true;
+                        }
+                        k++;
+                }
+                n = k;
+                if (n == 0)
+                        return false;
+        }
+        return false;
+}
+
+/* --- tests --- */
+
+/* Prepares by @before, then runs @step with each kind of fault at every call of it. */
+static void every_call(const Step *before, size_t n_before, Step step)
+{
+        for (CrashHow how = CRASH_BEFORE; how < _CRASH_HOW_MAX; how++) {
+                bool fired = true;
+
+                for (unsigned call = 1; fired; call++) {
+                        World *w;
+
+                        assert_true(call < CALLS_MAX);
+                        world_setup((void **)&w);
+                        for (size_t i = 0; i < n_before; i++)
+                                assert_int_equal(step_run(w, before + i, CRASH_NEVER, 0, 0), FATE_DONE);
+                        check(w, false);
+                        if (step.op == OP_RELEASE || step.op == OP_DELETE)
+                                assert_true(pick_folder(w, N_TRUTHS - 1, step.id));
+                        fired = step_survive(w, &step, how, call, call);
+                        world_teardown((void **)&w);
+                }
+        }
+}
+
+static void test_place_out(void **state)
+{
+        (void)state;
+        every_call(NULL, 0, (Step){ .op = OP_PLACE, .choice = 3 });
+}
+
+static void test_place_back(void **state)
+{
+        const Step before[] = { { .op = OP_PLACE, .choice = 3 } };
+
+        (void)state;
+        every_call(before, 1, (Step){ .op = OP_PLACE, .choice = 0 });
+}
+
+static void test_set_aside(void **state)
+{
+        (void)state;
+        every_call(NULL, 0, (Step){ .op = OP_ASIDE, .store = STORE_ALL });
+}
+
+static void test_back_from_aside(void **state)
+{
+        const Step before[] = { { .op = OP_ASIDE, .store = STORE_ALL }, { .op = OP_PLACE, .choice = 2 } };
+
+        (void)state;
+        every_call(before, 1, (Step){ .op = OP_PLACE, .choice = 2 });
+        every_call(before, 2, (Step){ .op = OP_PLACE, .choice = 0 });
+}
+
+static void test_quarantine(void **state)
+{
+        const Step before[] = { { .op = OP_ASIDE, .store = STORE_ALL } };
+
+        (void)state;
+        every_call(before, 1, (Step){ .op = OP_QUARANTINE, .choice = 2 });
+        every_call(NULL, 0, (Step){ .op = OP_QUARANTINE, .choice = 6 });
+}
+
+static void test_release(void **state)
+{
+        const Step before[] = { { .op = OP_QUARANTINE, .choice = 1 } };
+
+        (void)state;
+        every_call(before, 1, (Step){ .op = OP_RELEASE });
+}
+
+static void test_delete(void **state)
+{
+        const Step before[] = { { .op = OP_QUARANTINE, .choice = 1 } };
+
+        (void)state;
+        every_call(before, 1, (Step){ .op = OP_DELETE });
+}
+
+static void test_purge(void **state)
+{
+        (void)state;
+        every_call(NULL, 0, (Step){ .op = OP_PURGE });
+}
+
+static void test_tidy(void **state)
+{
+        const Step before[] = {
+                { .op = OP_ASIDE, .store = STORE_ALL },
+                { .op = OP_PLACE, .choice = 0 },
+        };
+
+        (void)state;
+        every_call(before, 2, (Step){ .op = OP_TIDY });
+}
+
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+        const char *s = getenv(name);
+
+        return s ? (unsigned)strtoul(s, NULL, 10) : otherwise;
+}
+
+static void random_sequence(unsigned seed)
+{
+        World *w;
+
+        world_setup((void **)&w);
+        check(w, false);
+        for (unsigned i = 0; i < 15; i++) {
+                Step step = { .op = (Op)((unsigned)rand_r(&seed) % OP_DELETE),
+                              .choice = (unsigned)rand_r(&seed) };
+                CrashHow how = (CrashHow)((unsigned)rand_r(&seed) % _CRASH_HOW_MAX);
+
+                step.store = (unsigned)rand_r(&seed) % 3;
+                if (step.store > STORE_X)
+                        step.store = STORE_ALL;
+                /* Not all of the mail into quarantine at once: little would be left to do. */
+                if (step.op == OP_QUARANTINE)
+                        step.choice = step.choice / 4 * 4 + 2;
+                if (step.op == OP_RELEASE && !pick_folder(w, (unsigned)rand_r(&seed), step.id))
+                        continue;
+                (void)step_survive(w, &step, how, 1 + (unsigned)rand_r(&seed) % 60, (unsigned)rand_r(&seed));
+        }
+        world_teardown((void **)&w);
+}
+
+static void test_random_sequences(void **state)
+{
+        unsigned seed = from_environment("UNJAM_SEED", 1), rounds = from_environment("UNJAM_ROUNDS", 25);
+
+        (void)state;
+        for (unsigned i = 0; i < rounds; i++) {
+                print_message("seed %u\n", seed + i);
+                random_sequence(seed + i);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_place_out),  cmocka_unit_test(test_place_back),
+                cmocka_unit_test(test_set_aside),  cmocka_unit_test(test_back_from_aside),
+                cmocka_unit_test(test_quarantine), cmocka_unit_test(test_release),
+                cmocka_unit_test(test_delete),     cmocka_unit_test(test_purge),
+                cmocka_unit_test(test_tidy),       cmocka_unit_test(test_random_sequences),
+        };
+
+        /* Some thousand short lives: in memory if there is a place for that. */
+        if (access("/dev/shm", W_OK) == 0)
+                (void)setenv("TMPDIR", "/dev/shm", 0);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
