@@ -7,7 +7,8 @@
  *   - every directory of a store is there, is no symbolic link, and is written as /proc/PID/fd shows it;
  *   - no directory belongs to two stores, and none lies in another;
  *   - nothing of unjamd's own (hold, state_dir, run_dir, audit trail) lies in a directory that is scanned;
- *   - purging a rebuildable file can take no message with it;
+ *   - purging a rebuildable file can take no message with it, and one that lies among messages is excluded
+ * there;
  *   - for services that act, a real rename between each directory and its hold was tried
  * (ConfigChecks.probe_rename). Observe mode tries none: there, a hold that was given is compared by its
  * mount.
@@ -17,6 +18,7 @@
 #include "config/parts.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "config/filesystem.h"
 #include "config/path.h"
 #include "model/layout.h"
@@ -25,7 +27,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 /* A store, and where it stands. */
 typedef struct StoreRef {
@@ -288,7 +292,36 @@ static void hold_check(const Places *p, StoreRef *ref)
         hold_reach_check(p, ref);
 }
 
-/* A file that will be purged must not be, hold or be among the messages, and has to fit into the hold. */
+/* @path as a pattern of fnmatch that matches nothing else. NULL on ENOMEM. */
+static char *pattern_escape(const char *path)
+{
+        char *out = malloc(2 * strlen(path) + 1), *o = out;
+
+        for (; out && *path; path++) {
+                if (strchr("*?[\\", *path))
+                        *o++ = '\\';
+                *o++ = *path;
+        }
+        if (out)
+                *o = '\0';
+        return out;
+}
+
+/*
+ * A rebuildable file among messages is none: it is excluded there, so that nobody sees it wait or moves it.
+ * @below is its path below the directory of @owner.
+ */
+static void exclude_add(Loader *l, const StoreRef *owner, const char *below)
+{
+        _cleanup_(freep) char *pattern = NULL;
+
+        if (path_is_ignored(owner->store->exclude, below))
+                return;
+        pattern = pattern_escape(below);
+        loader_fail(l, pattern ? strv_append(&owner->store->exclude, pattern) : -ENOMEM);
+}
+
+/* A file that will be purged must not be or hold messages, and has to fit into the hold. */
 static void purge_check(const Places *p, const StoreRef *ref, const char *key, const config_setting_t *at,
                         const char *path)
 {
@@ -307,23 +340,19 @@ static void purge_check(const Places *p, const StoreRef *ref, const char *key, c
                 return;
         }
         dir = scanned_dir(p, path, false, &owner);
-        if (dir && !path_is_ignored(owner->store->exclude, path + strlen(dir) + 1))
-                loader_fault(
-                        p->l, at,
-                        "%s: \"%s\" lies inside \"%s\", where every file is a message; write exclude = [ "
-                        "\"%s\" ] in that store",
-                        key, path, dir, path + strlen(dir) + 1);
+        if (dir)
+                exclude_add(p->l, owner, path + strlen(dir) + 1);
         if (!ref->store->hold || ref->service->observe_only != REASON_NONE)
                 return;
         if (path_inside(ref->store->hold, path))
                 loader_fault(p->l, at, "%s: \"%s\" holds the hold \"%s\"; write a path beside it", key, path,
                              ref->store->hold);
         else if (compare && !same_mount(path, ref->store->hold))
-                loader_fault(
-                        p->l, at,
-                        "%s: \"%s\" is on another mount than hold \"%s\"; write a hold on the mount of both, "
-                        "or remove it",
-                        key, path, ref->store->hold);
+                loader_fault(p->l, at,
+                             "%s: \"%s\" is on another mount than hold \"%s\"; write a hold on the mount of "
+                             "both, or "
+                             "remove it",
+                             key, path, ref->store->hold);
 }
 
 static void purges_check(const Places *p, const StoreRef *ref)
@@ -361,6 +390,32 @@ static int refs_make(Loader *l, Places *ret)
         return 0;
 }
 
+/* The path of a unix socket takes 107 bytes, and run_dir/control is one. */
+static void run_dir_check(Loader *l)
+{
+        const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof("/control");
+
+        if (l->settings->run_dir && strlen(l->settings->run_dir) > max)
+                loader_fault(l, loader_global(l, "run_dir"),
+                             "run_dir: is longer than %zu bytes, and a socket in it could not be made; write "
+                             "a shorter path",
+                             max);
+}
+
+/* Where embedded services run. */
+static void working_directories_check(Loader *l)
+{
+        for (size_t i = 0; i < l->settings->n_services; i++) {
+                const char *dir = l->settings->services[i].directory;
+                struct stat st;
+
+                if (dir && !(l->flags & CONFIG_READ_ONLY) && (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)))
+                        loader_fault(l, setting_member(l->services[i], "directory"),
+                                     "directory: there is no directory \"%s\"; make it, or write another",
+                                     dir);
+        }
+}
+
 void places_check(Loader *l)
 {
         const Settings *s = l->settings;
@@ -372,6 +427,8 @@ void places_check(Loader *l)
         }
         for (size_t i = 0; i < p.n; i++)
                 dirs_check(l, &p.refs[i]);
+        run_dir_check(l);
+        working_directories_check(l);
         overlaps_check(&p);
         own_check(&p, "state_dir", loader_global(l, "state_dir"), s->state_dir);
         own_check(&p, "run_dir", loader_global(l, "run_dir"), s->run_dir);

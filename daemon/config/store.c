@@ -127,9 +127,15 @@ static void store_read(Loader *l, const config_setting_t *group, void *item)
                              "dirs: holds no directory; write dirs = [ \"/path/of/directory\" ]");
 }
 
+/* The table of an incident's messages has one byte for the store (model/message.h). */
+#define STORES_MAX 255
+
 void stores_read(Loader *l, const config_setting_t *s, void *target)
 {
         ServiceSettings *service = target;
 
         service->stores = groups_read(l, s, sizeof(StoreSettings), &service->n_stores, store_read);
+        if (service->n_stores > STORES_MAX)
+                loader_fault(l, s, "stores: are %zu; write at most %d, with several directories each",
+                             service->n_stores, STORES_MAX);
 }

@@ -1,5 +1,6 @@
 /* Tests of config/places.c. */
 #include "config_tree.h"
+#include "model/layout.h"
 
 static void test_faults(void **state)
 {
@@ -131,6 +132,31 @@ static void test_rebuildable_on_another_mount(void **state)
         tree_fault(t, 0, NULL, 5, "rebuildable: \"/dev/shm/x/queue.dat\" is on another mount than hold");
 }
 
+/* What is purged from among messages is no message: it is excluded, by a pattern that matches nothing else.
+ */
+static void test_rebuildable_is_excluded(void **state)
+{
+        Tree *t = *state;
+        _cleanup_(settings_unrefp) Settings *s = NULL;
+        _cleanup_(freep) char *more = NULL;
+        char **exclude;
+
+        assert_true(asprintf(&more,
+                             "exclude = [ \"*.lock\" ]; rebuildable = [ \"%s/spool/a/x.lock\", "
+                             "\"%s/spool/a/sub/in*dex\" ];\n"
+                             "rebuild = ( { path = \"%s/spool/a/db\"; command = [ \"x\" ]; } );",
+                             t->root, t->root, t->root) > 0);
+        write_store(t, "observe", more);
+        s = tree_load(t, 0, NULL);
+        exclude = s->services[0].stores[0].exclude;
+        assert_string_equal(exclude[0], "*.lock");
+        assert_string_equal(exclude[1], "sub/in\\*dex");
+        assert_string_equal(exclude[2], "db");
+        assert_null(exclude[3]);
+        assert_true(path_is_ignored(exclude, "sub/in*dex"));
+        assert_false(path_is_ignored(exclude, "sub/in-dex"));
+}
+
 static void test_missing_directory(void **state)
 {
         Tree *t = *state;
@@ -170,6 +196,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_given_hold_is_probed, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_hold_on_another_mount, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_rebuildable_on_another_mount, tree_setup, tree_teardown),
+                cmocka_unit_test_setup_teardown(test_rebuildable_is_excluded, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_missing_directory, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_links_above_are_resolved, tree_setup, tree_teardown),
         };

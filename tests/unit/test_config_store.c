@@ -49,11 +49,26 @@ static void test_stores(void **state)
         assert_false(s->services[1].stores[0].layout.live_return);
 }
 
+static void test_too_many(void **state)
+{
+        Tree *t = *state;
+        _cleanup_(freep) char *text = calloc(256, 64);
+        char *o = stpcpy(text, "services = ( { name = \"x\"; unit = \"x\";\nstores = (");
+
+        /* Read only: their directories need not be there. */
+        for (unsigned i = 0; i < 256; i++)
+                o += sprintf(o, "%s{ name = \"s%u\"; dirs = [ \"/nowhere/%u\" ]; }", i ? "," : "", i, i);
+        stpcpy(o, "); } );");
+        tree_write(t, "unjamd.conf", text);
+        tree_fault(t, CONFIG_READ_ONLY, NULL, 2, "stores: are 256; write at most 255");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_faults, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_stores, tree_setup, tree_teardown),
+                cmocka_unit_test_setup_teardown(test_too_many, tree_setup, tree_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
