@@ -27,6 +27,7 @@ typedef struct JobQueue {
 struct Worker {
         char *name;
         int wake_fd;
+        sd_event *event;
         sd_event_source *source;
         pthread_t thread;
         bool started;
@@ -162,6 +163,7 @@ int worker_new(Worker **ret, sd_event *event, const char *name)
         w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (w->wake_fd < 0)
                 return err_origin(-errno);
+        w->event = sd_event_ref(event);
         r = sd_event_add_io(event, &w->source, w->wake_fd, EPOLLIN, worker_on_finished, w);
         if (r < 0)
                 return err_trace(r);
@@ -171,6 +173,15 @@ int worker_new(Worker **ret, sd_event *event, const char *name)
                 return err_trace(r);
         *ret = TAKE_PTR(w);
         return 0;
+}
+
+static void queue_drop(JobQueue *q)
+{
+        Job *job;
+
+        while ((job = queue_pop(q)))
+                if (job->dropped)
+                        job->dropped(job);
 }
 
 Worker *worker_free(Worker *w)
@@ -188,7 +199,11 @@ Worker *worker_free(Worker *w)
                 pthread_mutex_unlock(&w->mutex);
                 pthread_join(w->thread, NULL);
         }
+        /* The thread is no more, so nobody else looks at the queues. */
+        queue_drop(&w->finished);
+        queue_drop(&w->todo);
         sd_event_source_disable_unref(w->source);
+        sd_event_unref(w->event);
         closep(&w->wake_fd);
         pthread_cond_destroy(&w->work);
         pthread_mutex_destroy(&w->mutex);
@@ -224,4 +239,9 @@ usec_t worker_busy_since(const Worker *w)
 const char *worker_name(const Worker *w)
 {
         return w->name;
+}
+
+sd_event *worker_event(const Worker *w)
+{
+        return w->event;
 }

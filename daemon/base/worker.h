@@ -23,6 +23,11 @@ struct Job {
         int (*run)(Job *job);
         /* In the loop. The job is the callee's again (it usually frees it). */
         void (*done)(Job *job, int r);
+        /*
+         * Instead of done() when the worker is freed first: the job is the callee's again. NULL: whoever
+         * submitted it knows, and frees it.
+         */
+        void (*dropped)(Job *job);
         atomic_bool cancel;
         /* Progress for people, written by the thread, read by the loop. */
         _Atomic uint64_t progress;
@@ -35,7 +40,7 @@ struct Job {
 
 /* @name is copied. Return: 0 or a negated errno. */
 int worker_new(Worker **ret, sd_event *event, const char *name);
-/* Waits for the running job (cancelled first), drops queued ones without done(). NULL is fine. */
+/* Waits for the running job (cancelled first), drops it and queued ones without done(). NULL is fine. */
 Worker *worker_free(Worker *w);
 /* Queues; the worker owns @job until done(). Return: 0, or a negated errno (then @job stays the caller's). */
 int worker_submit(Worker *w, Job *job);
@@ -43,3 +48,5 @@ int worker_submit(Worker *w, Job *job);
  * here. */
 usec_t worker_busy_since(const Worker *w);
 const char *worker_name(const Worker *w);
+/* The loop in which done() is called; borrowed. */
+sd_event *worker_event(const Worker *w);

@@ -59,6 +59,11 @@ static void job_done(Job *job, int r)
                 sd_event_exit(t->event, 0);
 }
 
+static void job_dropped(Job *job)
+{
+        ((TestJob *)job)->order = 77;
+}
+
 static TestJob job(int result)
 {
         return (TestJob){ .job = { .run = job_run, .done = job_done }, .gate = -1, .result = result };
@@ -133,6 +138,8 @@ static void test_free_cancels_and_drops(void **state)
         assert_true(sd_event_new(&event) >= 0);
         assert_int_equal(worker_new(&w, event, "w"), 0);
         a.gate = -2; /* until it is cancelled */
+        a.job.dropped = b.job.dropped = job_dropped;
+        assert_ptr_equal(worker_event(w), event);
         assert_int_equal(worker_submit(w, &a.job), 0);
         assert_int_equal(worker_submit(w, &b.job), 0);
         while (worker_busy_since(w) == USEC_INFINITY)
@@ -142,6 +149,8 @@ static void test_free_cancels_and_drops(void **state)
         assert_int_equal(a.result, 7); /* no done() */
         assert_int_equal(b.result, 8);
         assert_int_equal(atomic_load(&b.job.total), 0); /* never ran */
+        assert_int_equal(a.order, 77);
+        assert_int_equal(b.order, 77);
         sd_event_unref(event);
 }
 
