@@ -2,7 +2,8 @@
 
 /*
  * Causes: is it the configuration rather than a message? The checks of one service: its own programs
- * (ServiceSettings.causes), and two that unjamd makes itself, disk_full and permissions of its stores.
+ * (ServiceSettings.causes), and those that unjamd makes itself: disk_full, permissions and disk_stuck of its
+ * stores.
  *
  * A veto counts only if its check passed while the service was last healthy: run with @healthy now and then,
  * and what failed even then is a note from then on. Without such a baseline a veto is a veto. The baseline is

@@ -1,0 +1,36 @@
+#pragma once
+
+/*
+ * Stores check: the two causes that unjamd finds without a program, disk_full and permissions, over the
+ * directories of a service's stores. Looking may wait for a disk: from a worker thread.
+ */
+
+#include "base/clock.h"
+#include "model/settings.h"
+
+#include <sys/statvfs.h>
+
+/* Where to look: copies, so that the configuration may go meanwhile. */
+typedef struct StoresCheck {
+        char **dirs;  /* must be there, be readable, and have space */
+        char **holds; /* are made when needed: looked at only if they are there */
+} StoresCheck;
+
+int stores_check_init(StoresCheck *c, const ServiceSettings *service);
+/* Twice is fine. */
+void stores_check_deinit(StoresCheck *c);
+
+#define STORES_E_FOUND 1 /* the fault is there, and *@ret_detail says where (caller frees) */
+
+/* No space or no inodes where one of them is. Return: 0, STORES_E_FOUND, or a negated errno: it cannot be
+ * told. */
+int stores_check_full(const StoresCheck *c, char **ret_detail);
+/* A directory of a store is missing, unreadable, no directory, or on a file system that went read-only. */
+int stores_check_permissions(const StoresCheck *c, char **ret_detail);
+
+/*
+ * Pure: is a file system too full for a mail server? Less than 1 MiB, or less than one percent where that is
+ * below a gigabyte; the same with 16 inodes, one percent and 10,000. What only root may use does not count.
+ */
+bool space_is_short(const struct statvfs *fs);
+bool inodes_are_short(const struct statvfs *fs);
