@@ -31,7 +31,7 @@ def _run(context, poison, switches="", n_in=300, n_out=200, trials=None, keys=No
 def test_crash_on_a_message(context):
     imc, _ = _run(context, {117: "crash"}, "--delay-ms 2")
     crashed = imc.audit("symptom")[0]
-    check_equal(crashed["data"]["kind"], "crashed", "the first symptom")
+    check_equal(crashed["data"]["symptom"], "crashed", "the first symptom")
 
 
 def test_exit_on_a_message(context):
@@ -42,7 +42,7 @@ def test_hang_with_the_file_held(context):
     imc, closed = _run(context, {117: "hang"}, trials=2)
     check("open_file" in str(closed["data"]["culprits"][0]["evidence"]) or closed["data"]["culprits"][0]["evidence"],
           "the culprit's evidence is named")
-    check(imc.audit("symptom")[0]["data"]["kind"] == "stalled", "the symptom")
+    check(imc.audit("symptom")[0]["data"]["symptom"] == "stalled", "the symptom")
 
 
 def test_hang_with_the_stop_button_dead(context):

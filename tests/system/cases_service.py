@@ -27,7 +27,7 @@ def _spoiled(context, spoil):
     imc.check_ledger(closed)
     wait(lambda: not imc.left(), 30, "the mail to be delivered")
     check_equal(sum(imc.delivered().values()), 60, "messages delivered")
-    check_equal(imc.audit("symptom")[0]["data"]["kind"], "start_failed", "the symptom")
+    check_equal(imc.audit("symptom")[0]["data"]["symptom"], "start_failed", "the symptom")
     check("purging" in [r["to"] for r in imc.audit("state")], "it was purged")
     kept = [p for p in glob.glob(imc.m.path(SPOOL + "/.unjam/**/*"), recursive=True)
             if os.path.isfile(p) and open(p).read() == CORRUPT]
@@ -65,7 +65,7 @@ def _no_culprit(context, switches, symptom, **unit):
     check_equal((ledger["quarantined"], ledger["held"], ledger["consumed"]), (0, 0, 0), "nothing was kept or lost")
     imc.check_same(before, imc.inventory())
     check_equal(imc.state(), "escalated", "state")
-    check(symptom in [r["data"]["kind"] for r in imc.audit("symptom")], "the symptom " + symptom)
+    check(symptom in [r["data"]["symptom"] for r in imc.audit("symptom")], "the symptom " + symptom)
     check(imc.audit("alert"), "an alert")
     check(imc.m.run("journalctl", "-o", "json", "UNJAM_SERVICE=imc", "-n", "1").stdout, "the alert in the journal")
     imc.check_verify()
