@@ -253,32 +253,42 @@ static void control_read(Loader *l, const config_setting_t *s, void *target)
                              settings->control_group);
 }
 
+/* Makes room for @n more services, before any is read: what cannot be kept is not made. */
+static int services_reserve(Loader *l, size_t n)
+{
+        size_t all = l->settings->n_services + n;
+        const config_setting_t **groups;
+        ServiceSettings *services;
+
+        services = reallocarray(l->settings->services, all, sizeof(*services));
+        if (!services)
+                return err_origin(-ENOMEM);
+        l->settings->services = services;
+        groups = reallocarray(l->services, all, sizeof(*groups));
+        if (!groups)
+                return err_origin(-ENOMEM);
+        l->services = groups;
+        return 0;
+}
+
 static void services_read(Loader *l, const config_setting_t *s, void *target)
 {
+        _cleanup_(freep) ServiceSettings *more = NULL;
         Settings *settings = target;
-        size_t n, all;
-        _cleanup_(freep) ServiceSettings *more = groups_read(l, s, sizeof(ServiceSettings), &n, service_read);
-        ServiceSettings *services;
-        const config_setting_t **groups;
+        size_t n;
 
-        if (!more)
-                return;
-        all = settings->n_services + n;
-        services = reallocarray(settings->services, all, sizeof(*services));
-        if (services)
-                settings->services = services;
-        groups = reallocarray(l->services, all, sizeof(*groups));
-        if (groups)
-                l->services = groups;
-        if (!services || !groups) {
-                /* What @more owns is lost with the process' memory: nothing can be loaded any more. */
+        if (config_setting_is_list(s) && config_setting_length(s) > 0 &&
+            services_reserve(l, (size_t)config_setting_length(s)) < 0) {
                 loader_fail(l, -ENOMEM);
                 return;
         }
-        memcpy(services + settings->n_services, more, n * sizeof(*more));
+        more = groups_read(l, s, sizeof(ServiceSettings), &n, service_read);
+        if (!more)
+                return;
+        memcpy(settings->services + settings->n_services, more, n * sizeof(*more));
         for (size_t i = 0; i < n; i++)
-                groups[settings->n_services + i] = config_setting_get_elem(s, (unsigned)i);
-        settings->n_services = all;
+                l->services[settings->n_services + i] = config_setting_get_elem(s, (unsigned)i);
+        settings->n_services += n;
 }
 
 const Key global_keys[] = {

@@ -97,7 +97,8 @@ static void dirs_check(Loader *l, const StoreRef *ref)
                 if (real) {
                         free(*dir);
                         *dir = real;
-                }
+                } else if (errno == ENOMEM)
+                        loader_fail(l, -ENOMEM);
                 if (filesystem_is_network(*dir) > 0)
                         ref->service->observe_only = REASON_NETWORK_FILESYSTEM;
         }
@@ -255,6 +256,7 @@ static void hold_check(const Places *p, StoreRef *ref)
         char *resolved = NULL;
         const char *dir;
         struct stat st;
+        int r;
 
         /* One that was written but could not be read had its fault. */
         ref->hold_given =
@@ -263,7 +265,10 @@ static void hold_check(const Places *p, StoreRef *ref)
                 hold_default(p->l, ref);
         if (!ref->store->hold)
                 return;
-        if (path_resolve(ref->store->hold, &resolved) == 0) {
+        r = path_resolve(ref->store->hold, &resolved);
+        if (r == -ENOMEM)
+                loader_fail(p->l, r);
+        if (r == 0) {
                 free(ref->store->hold);
                 ref->store->hold = resolved;
         }

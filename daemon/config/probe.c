@@ -6,8 +6,6 @@
  */
 #include "config/parts.h"
 
-#include "base/cleanup.h"
-
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,20 +43,21 @@ static bool port_is_valid(const char *text)
 static bool address_is_valid(const char *text)
 {
         const char *colon = strrchr(text, ':');
-        _cleanup_(freep) char *host = NULL;
+        char host[INET6_ADDRSTRLEN];
         struct in6_addr in6;
         struct in_addr in;
+        bool bracketed;
         size_t len;
 
         if (!colon || !port_is_valid(colon + 1))
                 return false;
-        len = (size_t)(colon - text);
-        if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-                host = strndup(text + 1, len - 2);
-                return host && inet_pton(AF_INET6, host, &in6) == 1;
-        }
-        host = strndup(text, len);
-        return host && inet_pton(AF_INET, host, &in) == 1;
+        bracketed = text[0] == '[' && colon > text + 2 && colon[-1] == ']';
+        len = (size_t)(colon - text) - (bracketed ? 2 : 0);
+        if (len >= sizeof(host))
+                return false;
+        memcpy(host, text + (bracketed ? 1 : 0), len);
+        host[len] = '\0';
+        return inet_pton(bracketed ? AF_INET6 : AF_INET, host, bracketed ? (void *)&in6 : (void *)&in) == 1;
 }
 
 static void address_read(Loader *l, const config_setting_t *s, void *target)

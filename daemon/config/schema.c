@@ -202,22 +202,15 @@ static void size_read(Loader *l, const config_setting_t *s, const Key *key, uint
                 *target = size;
 }
 
-static void word_read(Loader *l, const config_setting_t *s, const Key *key, int *target)
+/* A word that is none of @key's: which was meant? */
+static void unknown_word(Loader *l, const config_setting_t *s, const Key *key, const char *text)
 {
-        const char *text = string_get(l, s, KEY_WORD);
         _cleanup_(strv_freep) char **words = NULL;
         _cleanup_(freep) char *all = NULL;
         const char *near, *word;
 
-        if (!text)
-                return;
-        for (int v = 0; (word = key->words(v)); v++) {
-                if (strcmp(word, text) == 0) {
-                        *target = v;
-                        return;
-                }
+        for (int v = 0; (word = key->words(v)); v++)
                 loader_fail(l, strv_append(&words, word));
-        }
         near = words ? word_near(text, (const char *const *)words) : NULL;
         all = words ? strv_join(words, ", ") : NULL;
         if (near)
@@ -225,6 +218,21 @@ static void word_read(Loader *l, const config_setting_t *s, const Key *key, int 
         else
                 loader_fault(l, s, "%s: \"%s\" is unknown; write one of: %s", key->name, text,
                              all ? all : "");
+}
+
+static void word_read(Loader *l, const config_setting_t *s, const Key *key, int *target)
+{
+        const char *text = string_get(l, s, KEY_WORD);
+        const char *word;
+
+        if (!text)
+                return;
+        for (int v = 0; (word = key->words(v)); v++)
+                if (strcmp(word, text) == 0) {
+                        *target = v;
+                        return;
+                }
+        unknown_word(l, s, key, text);
 }
 
 /* Every element of a list as a string; with @paths, as a path. NULL after a fault of the list itself. */
