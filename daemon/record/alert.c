@@ -30,6 +30,7 @@ static const char *const alert_kind_table[_ALERT_KIND_MAX] = {
         [ALERT_STATE_DAMAGED] = "state_damaged",
         [ALERT_DISK_STUCK] = "disk_stuck",
         [ALERT_CONFIG_REJECTED] = "config_rejected",
+        [ALERT_GENERAL] = "general",
 };
 DEFINE_STRING_TABLE(alert_kind, AlertKind, alert_kind_table)
 
@@ -51,6 +52,7 @@ static const struct {
         [ALERT_STATE_DAMAGED] = { "45a28b54d6f4494a8865a5d1fb968c23", LOG_ERR, "alert" },
         [ALERT_DISK_STUCK] = { "2d170146411343f083a0c0c13ed52587", LOG_CRIT, "alert" },
         [ALERT_CONFIG_REJECTED] = { "b37e96463d964db1b8975e1bda034a13", LOG_ERR, "config.rejected" },
+        [ALERT_GENERAL] = { "ff61acf7496e4ad9a8d6fef203a69775", LOG_ERR, "alert" },
 };
 
 const char *alert_message_id(AlertKind k)
@@ -68,12 +70,51 @@ const char *alert_event(AlertKind k)
         return (unsigned)k < _ALERT_KIND_MAX ? alert_table[k].event : NULL;
 }
 
+AlertKind alert_kind_of(AuditEvent event, int priority)
+{
+        switch (event) {
+        case AUDIT_INCIDENT_OPENED:
+                return ALERT_INCIDENT_OPENED;
+        case AUDIT_INCIDENT_CLOSED:
+                return priority >= LOG_NOTICE    ? ALERT_RECOVERED
+                       : priority == LOG_WARNING ? ALERT_OBSERVED
+                                                 : ALERT_ESCALATED;
+        case AUDIT_MESSAGE_QUARANTINED:
+                return ALERT_QUARANTINED;
+        case AUDIT_CONFIG_REJECTED:
+                return ALERT_CONFIG_REJECTED;
+        case AUDIT_DAEMON_STARTED:
+        case AUDIT_DAEMON_STOPPED:
+        case AUDIT_CONFIG_LOADED:
+        case AUDIT_SYMPTOM:
+        case AUDIT_EVIDENCE:
+        case AUDIT_CAUSE:
+        case AUDIT_STATE:
+        case AUDIT_INTENT:
+        case AUDIT_OUTCOME:
+        case AUDIT_TRIAL_STARTED:
+        case AUDIT_TRIAL_FINISHED:
+        case AUDIT_STORE_HELD:
+        case AUDIT_MESSAGE_HELD:
+        case AUDIT_MESSAGE_CLEARED:
+        case AUDIT_MESSAGE_RELEASED:
+        case AUDIT_MESSAGE_DELETED:
+        case AUDIT_OPERATOR:
+        case AUDIT_ALERT:
+        case _AUDIT_EVENT_MAX:
+        case _AUDIT_EVENT_INVALID:
+                break;
+        }
+        return ALERT_GENERAL;
+}
+
 /* The real sink */
 
 typedef struct AlertJob {
         Job job;
         struct AlertJob *next, **link;
         AlertKind kind;
+        int priority;
         char *service, *incident, *text;
         atomic_bool sent;
 } AlertJob;
@@ -100,7 +141,7 @@ static int alert_run(Job *job)
 
         journal_send(&(JournalEntry){
                 .message_id = alert_message_id(a->kind),
-                .priority = alert_priority(a->kind),
+                .priority = a->priority,
                 .message = a->text,
                 .event = alert_event(a->kind),
                 .alert = alert_kind_to_string(a->kind),
@@ -129,6 +170,7 @@ static void alert_journal(void *userdata, const Alert *alert)
         a->job.run = alert_run;
         a->job.done = alert_done;
         a->kind = alert->kind;
+        a->priority = alert->priority ? alert->priority : alert_priority(alert->kind);
         a->service = strdup_null(alert->service);
         a->incident = strdup_null(alert->incident);
         a->text = strdup_null(alert->text);
@@ -183,4 +225,14 @@ AlertJournal *alert_journal_free(AlertJournal *j)
 AlertSink alert_journal_sink(AlertJournal *j)
 {
         return (AlertSink){ .userdata = j, .alert = alert_journal };
+}
+
+void alert_journal_tell(void *j, int priority, AuditEvent event, const char *service, const char *incident,
+                        const char *text)
+{
+        alert_journal(j, &(Alert){ .kind = alert_kind_of(event, priority),
+                                   .service = service,
+                                   .incident = incident,
+                                   .text = text,
+                                   .priority = priority });
 }

@@ -7,7 +7,7 @@
  * alert in the audit trail (event "alert", or the event that the alert is about); a sink only tells people.
  */
 
-#include "base/table.h"
+#include "model/words.h"
 
 #include <systemd/sd-event.h>
 
@@ -25,6 +25,7 @@ typedef enum AlertKind {
         ALERT_STATE_DAMAGED,
         ALERT_DISK_STUCK,
         ALERT_CONFIG_REJECTED,
+        ALERT_GENERAL, /* none of these: the text says it all */
         _ALERT_KIND_MAX,
         _ALERT_KIND_INVALID = -EINVAL,
 } AlertKind;
@@ -36,6 +37,7 @@ typedef struct Alert {
         const char *service;  /* or NULL */
         const char *incident; /* or NULL */
         const char *text;     /* UTF-8, one line: what happened and, if there is something to do, what */
+        int priority;         /* syslog's; 0: that of the kind */
 } Alert;
 
 typedef struct AlertSink {
@@ -63,3 +65,9 @@ int alert_journal_new(AlertJournal **ret, sd_event *event);
 /* Alerts that have not gone out yet are sent before it returns. NULL is fine. */
 AlertJournal *alert_journal_free(AlertJournal *j);
 AlertSink alert_journal_sink(AlertJournal *j);
+/* For whoever knows only which event an alert belongs to, as the engine's port: the kind follows from it. @j
+ * is one. */
+void alert_journal_tell(void *j, int priority, AuditEvent event, const char *service, const char *incident,
+                        const char *text);
+/* That kind. */
+AlertKind alert_kind_of(AuditEvent event, int priority);

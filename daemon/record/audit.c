@@ -398,77 +398,6 @@ int audit_append(Audit *a, json_t *const *records, size_t n, uint64_t commit)
 
 /* Opening */
 
-typedef struct LastRecord {
-        bool found;
-        ChainLink link;
-        uint64_t end;  /* offset after it in its file */
-        uint64_t size; /* of what was read of that file */
-        bool torn;     /* the file does not end with a newline */
-} LastRecord;
-
-/* The last record with a good hash in file @name. Every line is looked at: 64 MiB take a fraction of a
- * second. */
-static int find_last(const Audit *a, const char *name, LastRecord *ret)
-{
-        _cleanup_(fclosep) FILE *stream = NULL;
-        _cleanup_(freep) char *line = NULL;
-        LastRecord last = { 0 };
-        size_t allocated = 0;
-        ssize_t len;
-        int fd;
-
-        fd = openat(a->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-        if (fd < 0)
-                return err_origin(-errno);
-        stream = fdopen(fd, "re");
-        if (!stream) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
-        errno = 0;
-        while ((len = getline(&line, &allocated, stream)) > 0) {
-                ChainLink link;
-
-                last.size += (uint64_t)len;
-                last.torn = line[len - 1] != '\n';
-                if (!last.torn && chain_check(line, (size_t)len - 1, &link) == 0) {
-                        last.found = true;
-                        last.link = link;
-                        last.end = last.size;
-                }
-                errno = 0;
-        }
-        if (!feof(stream))
-                return err_origin(errno ? -errno : -EIO);
-        *ret = last;
-        return 0;
-}
-
-/* The last record of the whole trail when the current file has none. */
-static int find_last_rotated(const Audit *a, LastRecord *ret)
-{
-        _cleanup_(freep) unsigned *numbers = NULL;
-        size_t n;
-        int r;
-
-        r = trail_list(a->dirfd, a->name, &numbers, &n);
-        if (r < 0)
-                return r;
-        for (size_t i = n; i > 0; i--) {
-                _cleanup_(freep) char *name = NULL;
-
-                if (asprintf(&name, "%s.%u", a->name, numbers[i - 1]) < 0)
-                        return err_origin(-ENOMEM);
-                r = find_last(a, name, ret);
-                if (r < 0)
-                        return r;
-                if (ret->found)
-                        return 0;
-        }
-        *ret = (LastRecord){ 0 };
-        return 0;
-}
-
 /* Cuts the file at @end, and keeps what was there for the report. */
 static int cut_torn(Audit *a, uint64_t end, uint64_t size, AuditFindings *f)
 {
@@ -490,7 +419,7 @@ static int cut_torn(Audit *a, uint64_t end, uint64_t size, AuditFindings *f)
 
 /* Where a bad end begins: after the last record if it is newer than what counts, else only the unfinished
  * line. */
-static int torn_from(const Audit *a, const LastRecord *here, uint64_t last_seq, uint64_t head_seq,
+static int torn_from(const Audit *a, const TrailLast *here, uint64_t last_seq, uint64_t head_seq,
                      uint64_t *ret)
 {
         char c = '\0';
@@ -514,7 +443,7 @@ static int torn_from(const Audit *a, const LastRecord *here, uint64_t last_seq, 
 
 static int audit_recover(Audit *a, AuditFindings *f)
 {
-        LastRecord here, last;
+        TrailLast here, last;
         AuditHead head = { .hash = CHAIN_ZERO };
         uint64_t end;
         int r, r_head;
@@ -522,12 +451,12 @@ static int audit_recover(Audit *a, AuditFindings *f)
         r_head = audit_head_read(a->statefd, &head);
         if (r_head < 0 && r_head != -EBADMSG)
                 return r_head;
-        r = find_last(a, a->name, &here);
+        r = trail_last(a->dirfd, a->name, &here);
         if (r < 0)
                 return r;
         last = here;
         if (!here.found) {
-                r = find_last_rotated(a, &last);
+                r = trail_last_rotated(a->dirfd, a->name, &last);
                 if (r < 0)
                         return r;
         }

@@ -3,11 +3,13 @@
 /*
  * Recorder: the durable memory of the daemon.
  *
- * A commit makes, in this order: the snapshot of the service durable in state_dir, then the audit records durable in
- * the audit trail (with seq, time, boot, host, prev and hash added). done(0) means both are on disk: only then may the
- * engine act. Commits are carried out in the order in which they were given, in a worker thread.
+ * A commit makes, in this order: the snapshot of the service durable in state_dir, then the audit records
+ * durable in the audit trail (with seq, time, boot, host, prev and hash added). done(0) means both are on
+ * disk: only then may the engine act. Commits are carried out in the order in which they were given, in a
+ * worker thread.
  *
- * If a commit fails, nothing of it counts: the audit trail is cut back to the last whole record before the next one.
+ * If a commit fails, nothing of it counts: the audit trail is cut back to the last whole record before the
+ * next one.
  */
 
 #include "model/words.h"
@@ -22,24 +24,25 @@ typedef struct AuditRecord {
         const char *service;  /* or NULL */
         const char *incident; /* or NULL */
         /*
-         * Further top-level members (from, to, reason, action, result, error, data); stolen, may be NULL. "time" is
-         * added from @wall.
+         * Further top-level members (from, to, reason, action, result, error, data); stolen, may be NULL.
+         * "time" is added from @wall.
          */
         json_t *members;
         uint64_t wall;
 } AuditRecord;
 
 typedef struct Commit {
-        const char *service;     /* whose snapshot; NULL: no snapshot */
-        json_t *snapshot;        /* stolen; NULL with a service: the snapshot is removed */
-        AuditRecord *records;    /* members stolen */
+        const char *service;  /* whose snapshot; NULL: no snapshot */
+        json_t *snapshot;     /* stolen; NULL with a service: the snapshot is removed */
+        AuditRecord *records; /* members stolen */
         size_t n_records;
 } Commit;
 
 typedef void (*CommitDone)(void *userdata, int r);
 
 typedef struct RecorderOps {
-        /* Takes everything marked stolen, also on error. Return: 0 or a negated errno (done is not called then). */
+        /* Takes everything marked stolen, also on error. Return: 0 or a negated errno (done is not called
+         * then). */
         int (*commit)(Recorder *r, Commit *c, CommitDone done, void *userdata);
         /* At start, before the loop runs: the snapshot of a service, or NULL in *@ret. Blocking. */
         int (*load)(Recorder *r, const char *service, json_t **ret);

@@ -282,3 +282,62 @@ int trail_next(Trail *t, TrailLine *ret)
         }
         return TRAIL_E_END;
 }
+
+int trail_last(int dirfd, const char *name, TrailLast *ret)
+{
+        _cleanup_(fclosep) FILE *stream = NULL;
+        _cleanup_(freep) char *line = NULL;
+        TrailLast last = { 0 };
+        size_t allocated = 0;
+        ssize_t len;
+        int fd;
+
+        fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0)
+                return err_origin(-errno);
+        stream = fdopen(fd, "re");
+        if (!stream) {
+                close(fd);
+                return err_origin(-ENOMEM);
+        }
+        errno = 0;
+        while ((len = getline(&line, &allocated, stream)) > 0) {
+                ChainLink link;
+
+                last.size += (uint64_t)len;
+                last.torn = line[len - 1] != '\n';
+                if (!last.torn && chain_check(line, (size_t)len - 1, &link) == 0) {
+                        last.found = true;
+                        last.link = link;
+                        last.end = last.size;
+                }
+                errno = 0;
+        }
+        if (!feof(stream))
+                return err_origin(errno ? -errno : -EIO);
+        *ret = last;
+        return 0;
+}
+
+int trail_last_rotated(int dirfd, const char *name, TrailLast *ret)
+{
+        _cleanup_(freep) unsigned *numbers = NULL;
+        TrailLast last = { 0 };
+        size_t n;
+        int r;
+
+        r = trail_list(dirfd, name, &numbers, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = n; i > 0 && !last.found; i--) {
+                _cleanup_(freep) char *rotated = NULL;
+
+                if (asprintf(&rotated, "%s.%u", name, numbers[i - 1]) < 0)
+                        return err_origin(-ENOMEM);
+                r = trail_last(dirfd, rotated, &last);
+                if (r < 0)
+                        return r;
+        }
+        *ret = last;
+        return 0;
+}

@@ -10,6 +10,7 @@
  */
 
 #include "base/disk.h"
+#include "record/chain.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,20 @@ typedef struct TrailLine {
 
 /* The next line. Return: 0, TRAIL_E_END, or a negated errno. */
 int trail_next(Trail *t, TrailLine *ret);
+
+/* The last record of one file whose hash is its own. */
+typedef struct TrailLast {
+        bool found;
+        ChainLink link;
+        uint64_t end;  /* offset after it */
+        uint64_t size; /* of what was read of the file */
+        bool torn;     /* the file does not end with a newline */
+} TrailLast;
+
+/* Looks at every line of file @name: 64 MiB take a fraction of a second. Return: 0 or a negated errno. */
+int trail_last(int dirfd, const char *name, TrailLast *ret);
+/* The same over the rotated files of @name, newest first, as far as one has a record. */
+int trail_last_rotated(int dirfd, const char *name, TrailLast *ret);
 
 /*
  * The suffix numbers of the rotated files of @name in @dirfd, highest (oldest) first; *@ret is the caller's.

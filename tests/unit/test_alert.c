@@ -78,12 +78,25 @@ static void test_sinks(void **state)
         assert_int_equal(got, ALERT_ESCALATED);
 }
 
+static void test_kinds_of_events(void **state)
+{
+        (void)state;
+        assert_int_equal(alert_kind_of(AUDIT_INCIDENT_OPENED, LOG_WARNING), ALERT_INCIDENT_OPENED);
+        assert_int_equal(alert_kind_of(AUDIT_INCIDENT_CLOSED, LOG_NOTICE), ALERT_RECOVERED);
+        assert_int_equal(alert_kind_of(AUDIT_INCIDENT_CLOSED, LOG_ALERT), ALERT_ESCALATED);
+        assert_int_equal(alert_kind_of(AUDIT_CONFIG_REJECTED, LOG_ERR), ALERT_CONFIG_REJECTED);
+        for (int e = 0; e < _AUDIT_EVENT_MAX; e++)
+                assert_non_null(alert_kind_to_string(alert_kind_of(e, LOG_ERR)));
+        assert_int_equal(alert_kind_of(AUDIT_ALERT, LOG_CRIT), ALERT_GENERAL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_kind_is_told_apart),
                 cmocka_unit_test(test_the_catalog_has_them_all),
                 cmocka_unit_test(test_sinks),
+                cmocka_unit_test(test_kinds_of_events),
         };
 
         return cmocka_run_group_tests_name("alert", tests, NULL, NULL);
