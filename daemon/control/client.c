@@ -3,6 +3,8 @@
  *
  * Used by unjamctl. One request at a time. When a wait runs out or the daemon goes, the connection is of no
  * use any more.
+ *
+ * Test: tests/unit/test_server.c
  */
 #include "control/client.h"
 
@@ -88,7 +90,8 @@ static int client_receive(ControlClient *c, usec_t deadline, bool interruptible,
                 if (n <= 0)
                         continue;
                 n = recv(c->fd, c->buf, sizeof(c->buf), MSG_DONTWAIT);
-                /* ECONNRESET comes once, before what the daemon said last: it closed without reading our request. */
+                /* ECONNRESET comes once, before what the daemon said last: it closed without reading our
+                 * request. */
                 if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
                         continue;
                 if (n < 0)

@@ -4,6 +4,8 @@
  * Used by server.c. Guarantees: no call waits for the client; memory for one client is bounded (one reply of
  * any size, and CONNECTION_QUEUE_MAX of what comes after); gone() is called once, from the loop or from
  * within a send, and after it nothing is read or sent.
+ *
+ * Test: tests/unit/test_server.c
  */
 #include "control/connection.h"
 
