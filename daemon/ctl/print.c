@@ -1,0 +1,246 @@
+/*
+ * print - output for people
+ *
+ * Used by all verbs of unjamctl. A log line or a file name may hold escape sequences that rewrite a terminal:
+ * every string from outside goes through print_clean(). Nothing here fails loudly: without memory a cell is
+ * "?", without less the text goes to stdout.
+ */
+#include "ctl/print.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/words.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+static const char *const style_table[_STYLE_MAX] = {
+        [STYLE_PLAIN] = "",        [STYLE_BOLD] = "\033[1m",  [STYLE_DIM] = "\033[2m",
+        [STYLE_GOOD] = "\033[32m", [STYLE_WARN] = "\033[33m", [STYLE_BAD] = "\033[1;31m",
+};
+
+bool print_colours(int fd)
+{
+        const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+        return isatty(fd) && term && strcmp(term, "dumb") != 0 && !(no && *no);
+}
+
+const char *style_on(bool colour, Style s)
+{
+        return colour ? style_table[s] : "";
+}
+
+const char *style_off(bool colour, Style s)
+{
+        return colour && s != STYLE_PLAIN ? "\033[0m" : "";
+}
+
+Style style_of_word(const char *word)
+{
+        static const char *const good[] = { "healthy", "recovered", "done", "intact", "ok" }, *const bad[] = {
+                "escalated", "failed", "timeout", "unknown"
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(good); i++)
+                if (strcmp(word, good[i]) == 0)
+                        return STYLE_GOOD;
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                if (strcmp(word, bad[i]) == 0)
+                        return STYLE_BAD;
+        return state_from_string(word) >= 0 || strcmp(word, "open") == 0 || strcmp(word, "observed") == 0
+                       ? STYLE_WARN
+                       : STYLE_PLAIN;
+}
+
+char *print_clean(const char *text)
+{
+        char *clean = text_to_utf8(text, strlen(text), 0);
+
+        for (unsigned char *p = (unsigned char *)clean; p && *p; p++) {
+                if (*p == '\n' || *p == '\t')
+                        *p = ' ';
+                else if (*p < 0x20 || *p == 0x7f)
+                        *p = '?';
+                else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+                        p[0] = p[1] = '?'; /* C1: what some terminals take for an escape */
+        }
+        return clean;
+}
+
+char *print_time(char *buf, const char *rfc3339)
+{
+        if (strlen(rfc3339) < 19 || rfc3339[10] != 'T')
+                snprintf(buf, 24, "%.19s", rfc3339);
+        else
+                snprintf(buf, 24, "%.10s %.8s", rfc3339, rfc3339 + 11);
+        return buf;
+}
+
+char *print_clock(char *buf, const char *rfc3339)
+{
+        if (strlen(rfc3339) < 23 || rfc3339[10] != 'T')
+                snprintf(buf, 24, "%.19s", rfc3339);
+        else
+                snprintf(buf, 24, "%.12s", rfc3339 + 11);
+        return buf;
+}
+
+char *print_ms(char *buf, size_t size, int64_t ms)
+{
+        return usec_format(buf, size, ms > 0 ? (usec_t)ms * USEC_PER_MSEC : 0);
+}
+
+/* Tables */
+
+struct Table {
+        const Column *columns;
+        size_t n_columns;
+        char **cells;
+        size_t n_cells;
+};
+
+/* Columns of a terminal, near enough: characters. */
+static size_t display_width(const char *text)
+{
+        size_t n = 0;
+
+        for (; *text; text++)
+                if (((unsigned char)*text & 0xc0) != 0x80)
+                        n++;
+        return n;
+}
+
+Table *table_new(const Column *columns, size_t n)
+{
+        Table *t = calloc(1, sizeof(*t));
+
+        if (t) {
+                t->columns = columns;
+                t->n_columns = n;
+        }
+        return t;
+}
+
+Table *table_free(Table *t)
+{
+        if (!t)
+                return NULL;
+        for (size_t i = 0; i < t->n_cells; i++)
+                free(t->cells[i]);
+        free(t->cells);
+        free(t);
+        return NULL;
+}
+
+int table_add(Table *t, const char *const *cells)
+{
+        char **more = reallocarray(t->cells, t->n_cells + t->n_columns, sizeof(*more));
+
+        if (!more)
+                return err_origin(-ENOMEM);
+        t->cells = more;
+        for (size_t i = 0; i < t->n_columns; i++) {
+                char *clean = print_clean(cells[i] && *cells[i] ? cells[i] : "-");
+
+                if (!clean) {
+                        while (i > 0)
+                                free(t->cells[t->n_cells + --i]);
+                        return err_origin(-ENOMEM);
+                }
+                t->cells[t->n_cells + i] = clean;
+        }
+        t->n_cells += t->n_columns;
+        return 0;
+}
+
+static void print_cell(FILE *out, const char *text, size_t width, bool right, bool last)
+{
+        size_t have = display_width(text);
+        int padding = width > have ? (int)(width - have) : 0;
+
+        if (right)
+                fprintf(out, "%*s%s", padding, "", text);
+        else
+                fprintf(out, "%s%*s", text, last ? 0 : padding, "");
+}
+
+void table_print(const Table *t, FILE *out, bool colour)
+{
+        _cleanup_(freep) size_t *widths = calloc(t->n_columns, sizeof(*widths));
+
+        if (!widths)
+                return;
+        for (size_t i = 0; i < t->n_columns; i++)
+                widths[i] = display_width(t->columns[i].title);
+        for (size_t i = 0; i < t->n_cells; i++) {
+                size_t width = display_width(t->cells[i]);
+
+                if (width > widths[i % t->n_columns])
+                        widths[i % t->n_columns] = width;
+        }
+        for (size_t i = 0; i < t->n_columns; i++) {
+                fputs(style_on(colour, STYLE_BOLD), out);
+                print_cell(out, t->columns[i].title, widths[i], t->columns[i].right, i + 1 == t->n_columns);
+                fputs(style_off(colour, STYLE_BOLD), out);
+                fputs(i + 1 < t->n_columns ? "  " : "\n", out);
+        }
+        for (size_t i = 0; i < t->n_cells; i++) {
+                const Column *c = &t->columns[i % t->n_columns];
+                bool last = i % t->n_columns + 1 == t->n_columns;
+                Style style = c->word ? style_of_word(t->cells[i]) : STYLE_PLAIN;
+
+                fputs(style_on(colour, style), out);
+                print_cell(out, t->cells[i], widths[i % t->n_columns], c->right, last);
+                fputs(style_off(colour, style), out);
+                fputs(last ? "\n" : "  ", out);
+        }
+}
+
+/* Pager */
+
+FILE *pager_start(Pager *p)
+{
+        char *argv[] = { (char *)"less", (char *)"-FRX", NULL };
+        posix_spawn_file_actions_t actions;
+        int fds[2], r;
+
+        *p = (Pager){ 0 };
+        if (!isatty(STDOUT_FILENO) || pipe2(fds, O_CLOEXEC) < 0)
+                return stdout;
+        /* less can start a shell; with sudo that would be root's. */
+        (void)setenv("LESSSECURE", "1", 1);
+        r = posix_spawn_file_actions_init(&actions);
+        if (r == 0) {
+                r = posix_spawn_file_actions_adddup2(&actions, fds[0], STDIN_FILENO);
+                if (r == 0)
+                        r = posix_spawnp(&p->pid, argv[0], &actions, NULL, argv, environ);
+                posix_spawn_file_actions_destroy(&actions);
+        }
+        close(fds[0]);
+        p->pipe = r == 0 ? fdopen(fds[1], "we") : NULL;
+        if (!p->pipe) {
+                close(fds[1]);
+                if (r == 0)
+                        (void)waitpid(p->pid, NULL, 0);
+                return stdout;
+        }
+        p->was_used = true;
+        return p->pipe;
+}
+
+void pager_end(Pager *p)
+{
+        if (!p->was_used)
+                return;
+        fclose(p->pipe);
+        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+}
