@@ -2,6 +2,7 @@
  * checks - names and units across all services
  *
  * Called by config.c when every file is read. Points at the second of two, and names the place of the first.
+ * Names are compared pairwise: a configuration has tens of them. Test: tests/unit/test_config_checks.c.
  */
 #include "config/parts.h"
 
@@ -31,6 +32,7 @@ static void repeated(Loader *l, const config_setting_t *at, const config_setting
                      setting_line(first));
 }
 
+/* The name is the key of snapshots, markers and the command line. */
 static void check_service_names(Loader *l)
 {
         const Settings *s = l->settings;
@@ -44,6 +46,7 @@ static void check_service_names(Loader *l)
                         }
 }
 
+/* Two services may each have a store of one name; hold and record keep them apart. */
 static void check_store_names(Loader *l, size_t service)
 {
         const ServiceSettings *s = &l->settings->services[service];
@@ -58,6 +61,7 @@ static void check_store_names(Loader *l, size_t service)
                         }
 }
 
+/* The record names the rule that spoke. */
 static void check_event_names(Loader *l, size_t service)
 {
         const ServiceSettings *s = &l->settings->services[service];

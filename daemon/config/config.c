@@ -27,6 +27,7 @@
 
 #define CONFIG_MAX (4u << 20)
 
+/* A file and what libconfig made of it. Settings point into it, so it lives until the load is done. */
 typedef struct File {
         char *path;
         config_t config;
@@ -121,6 +122,8 @@ static const char *syntax_advice(const char *text)
         return "write KEY = VALUE; and look for a missing ';', quote or bracket here or before";
 }
 
+/* Reads and parses one file. Its faults are those of a file as a whole, with the line that libconfig gives.
+ */
 static void file_parse(Loader *l, File *f)
 {
         _cleanup_(freep) char *text = NULL, *dir = NULL, *what = NULL;
@@ -225,6 +228,7 @@ const Key audit_keys[] = {
         {},
 };
 
+/* audit = { ... }: its members lie in Settings itself. */
 static void audit_read(Loader *l, const config_setting_t *s, void *target)
 {
         keys_read(l, s, audit_keys, target);
@@ -303,6 +307,7 @@ const Key global_keys[] = {
         {},
 };
 
+/* Settings with every default; conf/unjamd.conf shows the same, and a test compares the two. */
 static int settings_new(Settings **ret, const char *path)
 {
         _cleanup_(settings_unrefp) Settings *s = calloc(1, sizeof(*s));
@@ -346,6 +351,7 @@ static void check_repeated_globals(Loader *l, size_t file)
         }
 }
 
+/* The global mode may stand in a later file than a service that follows it. */
 static void modes_resolve(Loader *l)
 {
         Settings *s = l->settings;
@@ -376,6 +382,7 @@ static int files_read(Loader *l, const Files *files)
         return l->error;
 }
 
+/* Everything up to the list of faults. Return: 0, or a negated errno. */
 static int load(Loader *l, Files *files, const char *path)
 {
         int r;

@@ -5,6 +5,7 @@
  * reload. What a file says may hold any bytes: each text is made valid UTF-8 and one line here, so that
  * nobody who prints it has to care. If memory runs out, the fault is lost but the loader keeps the error, and
  * the load fails as a whole.
+ * Test: tests/unit/test_config_faults.c.
  */
 #include "config/faults.h"
 
@@ -47,6 +48,7 @@ static void blank_controls(char *text)
                         *p = '?';
 }
 
+/* Both texts are copied first, so that the list changes only when nothing can fail any more. */
 int config_faults_add(ConfigFaults *f, const char *file, unsigned line, const char *what)
 {
         _cleanup_(freep) char *file_copy = text_to_utf8(file, strlen(file), FAULT_TEXT_MAX);
@@ -84,6 +86,7 @@ static size_t file_rank(const ConfigFaults *f, const char *file)
         return i;
 }
 
+/* A fault with what it is sorted by; @index keeps the order of those at one place. */
 typedef struct Place {
         ConfigFault fault;
         size_t rank, index;

@@ -9,6 +9,7 @@
  * Network file systems are told by the magic of statfs. FUSE has one magic for all, local or not, so there
  * the name in mountinfo decides, and a FUSE file system of unknown name counts as a network: then unjamd only
  * observes.
+ * Test: tests/unit/test_config_filesystem.c.
  */
 #include "config/filesystem.h"
 
@@ -32,6 +33,7 @@
 #define MAGIC_BEEGFS 0x19830326
 #define MAGIC_ORANGE 0x20030528
 
+/* Goes up until something exists: a hold is asked for before it is made. */
 int mount_find(const char *path, uint64_t *ret)
 {
         _cleanup_(freep) char *p = strdup(path);
@@ -53,6 +55,7 @@ int mount_find(const char *path, uint64_t *ret)
         return err_origin(-ENOMEM);
 }
 
+/* Resolves the longest part that exists, and adds the rest as it is written. */
 int path_resolve(const char *path, char **ret)
 {
         _cleanup_(freep) char *p = strdup(path);
@@ -82,6 +85,7 @@ int path_resolve(const char *path, char **ret)
         return err_origin(-ENOMEM);
 }
 
+/* A FUSE file system, "fuse.sshfs", is local only if it is known to be. */
 bool filesystem_type_is_network(const char *type)
 {
         static const char *const network[] = {
@@ -138,6 +142,7 @@ static char *mountinfo_read(void)
         return text;
 }
 
+/* Without mountinfo (no /proc) there is no name, and the answer is the careful one. */
 static int fuse_is_network(const char *path)
 {
         _cleanup_(freep) char *mountinfo = NULL;

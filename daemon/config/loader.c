@@ -3,6 +3,7 @@
  *
  * Used by every reader and check. What a setting's file and line are is known to libconfig, but for text that
  * came from a string: there the hook of the root names the file (config.c sets it).
+ * Test: tests/unit/test_config_loader.c.
  */
 #include "config/schema.h"
 
@@ -16,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Only the first is kept: what follows from it would hide it. */
 void loader_fail(Loader *l, int r)
 {
         if (r < 0 && l->error == 0)
                 l->error = err_origin(r);
 }
 
+/* libconfig knows the file of an included setting; of others the root knows. */
 const char *setting_file(const config_setting_t *s)
 {
         const char *file = config_setting_source_file(s);
@@ -42,6 +45,7 @@ unsigned setting_line(const config_setting_t *s)
         return line > 0 ? line : 1;
 }
 
+/* The text is made here and copied by the list, which cleans it. */
 void loader_fault(Loader *l, const config_setting_t *at, const char *format, ...)
 {
         _cleanup_(freep) char *what = NULL;
@@ -76,6 +80,7 @@ const config_setting_t *setting_element(const config_setting_t *group, const cha
         return e ? e : s;
 }
 
+/* At the group itself, since what is missing has no line. */
 bool loader_require(Loader *l, const config_setting_t *group, const char *key, const char *advice)
 {
         if (config_setting_get_member(group, key))
@@ -95,6 +100,7 @@ void loader_forbid(Loader *l, const config_setting_t *group, const char *key, co
 /* Longer words are no typing errors of ours, and the comparison is quadratic. */
 #define NEAR_MAX 64
 
+/* One edit for short words, one more for each three letters; never all of a word. */
 const char *word_near(const char *word, const char *const *names)
 {
         size_t len = strlen(word);

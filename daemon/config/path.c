@@ -3,6 +3,8 @@
  *
  * Called by the readers (every path is normalised as it is read) and the cross checks (which directory lies
  * inside which). Pure; a path that it refuses is the caller's to report.
+ *
+ * Bytes are taken as they are: a path need not be UTF-8. Test: tests/unit/test_config_path.c.
  */
 #include "config/path.h"
 
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Component by component into a copy, which is never longer than the path. */
 int path_normalise(const char *path, char **ret)
 {
         _cleanup_(freep) char *out = NULL;
@@ -44,6 +47,7 @@ int path_normalise(const char *path, char **ret)
         return 0;
 }
 
+/* "/a" holds "/a" and "/a/b" but not "/ab". */
 bool path_inside(const char *path, const char *dir)
 {
         size_t len = strlen(dir);

@@ -14,6 +14,7 @@
  * mount.
  *
  * A store on a network file system is no fault: the service is then observed only.
+ * Test: tests/unit/test_config_places.c.
  */
 #include "config/parts.h"
 
@@ -45,6 +46,7 @@ typedef struct Places {
         size_t n;
 } Places;
 
+/* Elements that had a fault stay in their vectors as empty strings. */
 static bool is_real(const char *path)
 {
         return path && path[0] == '/';
@@ -84,6 +86,7 @@ static bool dir_is_there(Loader *l, const config_setting_t *at, const char *dir)
         return false;
 }
 
+/* Leaves the paths as the kernel shows them: what is open is found in a store by its path. */
 static void dirs_check(Loader *l, const StoreRef *ref)
 {
         for (size_t i = 0; ref->store->dirs && ref->store->dirs[i]; i++) {
@@ -123,6 +126,7 @@ static void overlap_check(Loader *l, const StoreRef *a, size_t i, const StoreRef
                              setting_line(first));
 }
 
+/* Every pair once. A configuration has tens of directories. */
 static void overlaps_check(const Places *p)
 {
         for (size_t a = 0; a < p->n; a++)
@@ -149,6 +153,7 @@ static const char *scanned_dir(const Places *p, const char *path, bool around, c
         return NULL;
 }
 
+/* What unjamd writes would be taken for mail there. */
 static void own_check(const Places *p, const char *key, const config_setting_t *at, const char *path)
 {
         _cleanup_(freep) char *resolved = NULL;
@@ -173,6 +178,7 @@ static bool same_mount(const char *a, const char *b)
         return mount_find(a, &x) < 0 || mount_find(b, &y) < 0 || x == 0 || y == 0 || x == y;
 }
 
+/* Only where messages will be moved is it worth the probe files. */
 static bool service_acts(const Loader *l, const ServiceSettings *service)
 {
         return !(l->flags & CONFIG_READ_ONLY) && service->mode == MODE_ACT &&
@@ -192,6 +198,7 @@ static int rename_try(Loader *l, const char *dir, const char *hold)
         return r;
 }
 
+/* A hold that was given is at fault itself; the default one is written nowhere, so the directory is named. */
 static void hold_refused(Loader *l, const StoreRef *ref, size_t i, int r)
 {
         const char *dir = ref->store->dirs[i], *hold = ref->store->hold;
@@ -216,6 +223,7 @@ static void hold_refused(Loader *l, const StoreRef *ref, size_t i, int r)
                         dir, hold, strerrordesc_np(-r), where, parent);
 }
 
+/* Each directory of a store by itself: they may be on several mounts. */
 static void hold_reach_check(const Places *p, const StoreRef *ref)
 {
         bool acts = service_acts(p->l, ref->service);
@@ -250,6 +258,7 @@ static void hold_default(Loader *l, const StoreRef *ref)
         }
 }
 
+/* One fault for each hold: what follows from the first is not worth reading. */
 static void hold_check(const Places *p, StoreRef *ref)
 {
         const config_setting_t *at = setting_member(ref->group, "hold");

@@ -3,6 +3,7 @@
  *
  * Called by the reader of services. Addresses are numeric: resolving a name could block, and a watchdog that
  * cannot reach its name server must not take that for a dead mail server.
+ * Test: tests/unit/test_config_probe.c; its faults are in tests/unit/test_config_rule.c.
  */
 #include "config/parts.h"
 
@@ -31,6 +32,7 @@ static bool probe_kind_supported(ProbeKind kind)
         return false;
 }
 
+/* strtoul alone would take signs and blanks. */
 static bool port_is_valid(const char *text)
 {
         char *end;
@@ -110,6 +112,7 @@ static bool probe_is_later(Loader *l, const config_setting_t *group)
         return true;
 }
 
+/* Which keys a type needs can only be said when all of them are read. */
 static void probe_read(Loader *l, const config_setting_t *group, void *item)
 {
         ProbeSettings *p = item;

@@ -3,6 +3,9 @@
  *
  * Called by the reader of services. Patterns are compiled here to find what is wrong with them, and again by
  * those who match them (model/rules, observe, act).
+ *
+ * A rule without a symptom is a plain "event", a check without an effect is a "note": what is left out must
+ * not lead to harm. Test: tests/unit/test_config_rule.c.
  */
 #include "config/parts.h"
 
@@ -33,6 +36,7 @@ static void field_read(Loader *l, const config_setting_t *s, void *target)
                 loader_fail(l, -ENOMEM);
 }
 
+/* Not by the table of words: one of the two is known but not there yet. */
 static void source_read(Loader *l, const config_setting_t *s, void *target)
 {
         RuleSettings *rule = target;
@@ -62,6 +66,7 @@ const Key event_keys[] = {
         {},
 };
 
+/* A rule that asks for nothing would match every entry. */
 static void event_read(Loader *l, const config_setting_t *group, void *item)
 {
         RuleSettings *rule = item;
@@ -147,6 +152,7 @@ static void crash_window_read(Loader *l, const config_setting_t *group, void *it
         loader_require(l, group, "within", "within = \"2min\"");
 }
 
+/* By number, or by a name that is looked up once, now. */
 static void leftover_uid_read(Loader *l, const config_setting_t *s, void *target)
 {
         LeftoverSettings *leftover = target;

@@ -8,6 +8,9 @@
  * A value with a fault leaves the target as it was (the default), so that later checks work on something
  * sensible; in lists a faulty element stays as an empty string, so that element i of the file is element i of
  * the vector.
+ *
+ * Texts of faults begin with the key and end with what to write instead. Nothing here looks at a disk.
+ * Test: tests/unit/test_config_schema.c.
  */
 #include "config/schema.h"
 
@@ -41,6 +44,7 @@ static const char *const kind_example[_KEY_KIND_MAX] = {
         [KEY_LATER] = "",
 };
 
+/* What was found, in the words of the manual page. */
 static const char *type_name(const config_setting_t *s)
 {
         switch (config_setting_type(s)) {
@@ -62,6 +66,7 @@ static const char *type_name(const config_setting_t *s)
         return "something else";
 }
 
+/* The key that a fault begins with. */
 static const char *label(const config_setting_t *s)
 {
         const config_setting_t *up = s;
@@ -91,6 +96,7 @@ static const char *string_get(Loader *l, const config_setting_t *s, KeyKind want
         return text;
 }
 
+/* Takes @value; NULL is want of memory. The default that it replaces is freed. */
 static void string_set(Loader *l, char **target, char *value)
 {
         if (!value) {
@@ -143,6 +149,7 @@ static char *path_get(Loader *l, const config_setting_t *s)
         return path;
 }
 
+/* libconfig has two kinds of whole numbers; a negative one must not wrap around. */
 static void integer_read(Loader *l, const config_setting_t *s, const Key *key, unsigned *target)
 {
         int type = config_setting_type(s);
@@ -160,6 +167,7 @@ static void integer_read(Loader *l, const config_setting_t *s, const Key *key, u
                 *target = (unsigned)v;
 }
 
+/* A bare number would leave the unit to guesses: it is refused as a wrong type. */
 static void time_read(Loader *l, const config_setting_t *s, const Key *key, usec_t *target)
 {
         const char *text = string_get(l, s, KEY_TIME);
@@ -266,6 +274,7 @@ static char **vector_get(Loader *l, const config_setting_t *s, KeyKind kind)
         return TAKE_PTR(v);
 }
 
+/* A program is a path from / on, or a bare name; "./x" would depend on where the daemon was started. */
 static void vector_read(Loader *l, const config_setting_t *s, const Key *key, char ***target)
 {
         char **v = vector_get(l, s, key->kind);
@@ -293,6 +302,7 @@ char **words_read(Loader *l, const config_setting_t *s)
         return v;
 }
 
+/* Compiled to see that it can be; whoever matches compiles it again. */
 static void pattern_read(Loader *l, const config_setting_t *s, const Key *key, char **target)
 {
         PatternKind kind = key->kind == KEY_NAME_PATTERN ? PATTERN_NAME : PATTERN_TEXT;
@@ -338,6 +348,7 @@ static void path_read(Loader *l, const config_setting_t *s, char **target)
                 string_set(l, target, path);
 }
 
+/* One value by its kind. The offset is that of a member with the type which the kind names. */
 static void key_read(Loader *l, const config_setting_t *s, const Key *key, void *target)
 {
         void *p = (char *)target + key->offset;
@@ -389,6 +400,7 @@ static void key_read(Loader *l, const config_setting_t *s, const Key *key, void 
         }
 }
 
+/* Keys of later issues are no suggestion. */
 static void unknown_key(Loader *l, const config_setting_t *s, const Key *keys)
 {
         const char *name = config_setting_name(s);

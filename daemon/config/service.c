@@ -4,6 +4,9 @@
  * Called by config.c for each. The table below is the list of what a service can have; which keys belong to
  * which manager is checked after it. Mode is resolved when all files are read: a service without one has the
  * global mode.
+ *
+ * Ranges are wide: they keep out what cannot work (a timeout of 0) and typing errors, not tastes.
+ * Test: tests/unit/test_config_service.c.
  */
 #include "config/parts.h"
 
@@ -75,6 +78,7 @@ static void units_read(Loader *l, const config_setting_t *s, void *target)
         }
 }
 
+/* Bytes after the first "=" are the value, and may be none. */
 static void environment_read(Loader *l, const config_setting_t *s, void *target)
 {
         ServiceSettings *service = target;
@@ -101,6 +105,7 @@ const Key stall_keys[] = {
         {},
 };
 
+/* The group alone turns it on; `enabled` can turn it off again. */
 static void stall_read(Loader *l, const config_setting_t *s, void *target)
 {
         ServiceSettings *service = target;
@@ -219,6 +224,7 @@ static void crash_windows_default(Loader *l, ServiceSettings *service)
         service->n_crash_windows = ELEMENTSOF(windows);
 }
 
+/* Defaults first, then what is written, then what the whole must have. */
 void service_read(Loader *l, const config_setting_t *group, void *item)
 {
         ServiceSettings *service = item;

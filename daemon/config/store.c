@@ -3,6 +3,7 @@
  *
  * Called by the reader of services. Whether directories are there, and who shares which, is looked at in
  * places.c when all stores are known.
+ * Test: tests/unit/test_config_store.c.
  */
 #include "config/parts.h"
 
@@ -47,6 +48,7 @@ static void layout_check(Loader *l, const config_setting_t *s, const LayoutSetti
                 loader_fail(l, r);
 }
 
+/* Without a pattern every file is a message, whether "flat" is written or a group with other keys. */
 static void layout_read(Loader *l, const config_setting_t *s, void *target)
 {
         StoreSettings *store = target;
@@ -85,6 +87,7 @@ static void rebuild_list_read(Loader *l, const config_setting_t *s, void *target
         store->rebuild = groups_read(l, s, sizeof(RebuildSettings), &store->n_rebuild, rebuild_read);
 }
 
+/* "store" is what there is; "native" is for later. */
 static void quarantine_read(Loader *l, const config_setting_t *s, void *target)
 {
         const char *text = config_setting_get_string(s);
