@@ -60,8 +60,10 @@ struct Runner {
 
 /* Children in process groups of their own (with a cgroup of their own where one is writable). */
 int runner_fork_new(Runner **ret, sd_event *event);
-/* Transient units "unjam-run-NAME-N.service" on the system bus. @destination is NULL on a peer connection
- * (tests). */
+/*
+ * Transient units "unjam-run-NAME-N.service" on the system bus. @destination is NULL on a peer connection
+ * (tests). A connection that is not up yet is -ENOTCONN from start(), which never waits.
+ */
 int runner_systemd_new(Runner **ret, sd_event *event, sd_bus *bus, const char *destination);
 
 static inline int runner_start(Runner *r, const RunSpec *spec, RunDone done, void *userdata, Run **ret)

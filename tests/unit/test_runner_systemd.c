@@ -24,7 +24,7 @@ typedef struct Fixture Fixture;
 struct Fixture {
         sd_event *event;
         sd_bus *server, *client;
-        sd_bus_slot *vtable, *unit_vtable, *service_vtable;
+        sd_bus_slot *manager_slot, *unit_slot;
         Runner *runner;
 
         /* The fake manager and its one unit. */
@@ -110,66 +110,34 @@ static void note_property(Fixture *f, sd_bus_message *m)
         free(value);
 }
 
-static int get_job(sd_bus *bus, const char *path, const char *interface, const char *property,
-                   sd_bus_message *reply, void *userdata, sd_bus_error *error)
+/* The unit answers for all its properties at once, and is asked for nothing else. */
+static int on_unit_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         const Fixture *f = userdata;
+        sd_bus_message *reply;
+        int r;
 
-        (void)bus;
-        (void)path;
-        (void)interface;
-        (void)property;
-        (void)error;
-        return sd_bus_message_append(reply, "(uo)", f->job, "/");
-}
-
-static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const Fixture *f = userdata;
-
-        (void)bus;
-        (void)path;
-        (void)interface;
-        (void)error;
-        return sd_bus_message_append(reply, "s",
-                                     strcmp(property, "ActiveState") == 0 ? f->active : f->result);
-}
-
-static int find_unit(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
-                     sd_bus_error *error)
-{
-        Fixture *f = userdata;
-
-        (void)bus;
-        (void)interface;
-        (void)error;
-        if (f->vanished || !f->path || strcmp(f->path, path) != 0)
+        if (f->vanished)
+                return sd_bus_error_set(error, SD_BUS_ERROR_UNKNOWN_OBJECT, "gone");
+        if (strcmp(sd_bus_message_get_path(m), f->path) != 0 ||
+            !sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "GetAll"))
                 return 0;
-        *ret = f;
-        return 1;
+        assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
+        assert_true(sd_bus_message_append(reply, "a{sv}", 7, "Id", "s", f->unit, "ActiveState", "s",
+                                          f->active, "Job", "(uo)", f->job, "/",
+                                          "ActiveEnterTimestampMonotonic", "t", f->active_enter, "Result",
+                                          "s", f->result, "ExecMainCode", "i", f->code, "ExecMainStatus", "i",
+                                          f->status) >= 0);
+        r = sd_bus_send(f->server, reply, NULL);
+        sd_bus_message_unref(reply);
+        return r < 0 ? r : 1;
 }
-
-static const sd_bus_vtable unit_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("ActiveState", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Job", "(uo)", get_job, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("ActiveEnterTimestampMonotonic", "t", NULL, offsetof(Fixture, active_enter), 0),
-        SD_BUS_VTABLE_END,
-};
-
-static const sd_bus_vtable service_vtable[] = {
-        SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Result", "s", get_string, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("ExecMainCode", "i", NULL, offsetof(Fixture, code), 0),
-        SD_BUS_PROPERTY("ExecMainStatus", "i", NULL, offsetof(Fixture, status), 0),
-        SD_BUS_VTABLE_END,
-};
 
 static void emit_changed(Fixture *f)
 {
-        assert_true(sd_bus_emit_properties_changed(f->server, f->path, "org.freedesktop.systemd1.Unit",
-                                                   "ActiveState", "Job", NULL) >= 0);
+        assert_true(sd_bus_emit_signal(f->server, f->path, "org.freedesktop.DBus.Properties",
+                                       "PropertiesChanged", "sa{sv}as", "org.freedesktop.systemd1.Unit", 1,
+                                       "ActiveState", "s", f->active, 0) >= 0);
 }
 
 static void emit_job_removed(Fixture *f, const char *result)
@@ -263,13 +231,14 @@ static int setup(void **state)
             sd_bus_attach_event(f->server, f->event, 0) < 0 ||
             sd_bus_attach_event(f->client, f->event, 0) < 0)
                 return -1;
-        if (sd_bus_add_object_vtable(f->server, &f->vtable, "/org/freedesktop/systemd1",
+        if (sd_bus_add_object_vtable(f->server, &f->manager_slot, "/org/freedesktop/systemd1",
                                      "org.freedesktop.systemd1.Manager", manager_vtable, f) < 0 ||
-            sd_bus_add_fallback_vtable(f->server, &f->unit_vtable, PATH_PREFIX,
-                                       "org.freedesktop.systemd1.Unit", unit_vtable, find_unit, f) < 0 ||
-            sd_bus_add_fallback_vtable(f->server, &f->service_vtable, PATH_PREFIX,
-                                       "org.freedesktop.systemd1.Service", service_vtable, find_unit, f) < 0)
+            sd_bus_add_fallback(f->server, &f->unit_slot, PATH_PREFIX, on_unit_call, f) < 0)
                 return -1;
+        /* Both ends are in this thread: whoever waited for the other without the loop would wait for ever. */
+        while (sd_bus_is_ready(f->client) == 0)
+                if (sd_event_run(f->event, 5 * USEC_PER_SEC) <= 0)
+                        return -1;
         *state = f;
         return runner_systemd_new(&f->runner, f->event, f->client, NULL);
 }
@@ -279,9 +248,8 @@ static int teardown(void **state)
         Fixture *f = *state;
 
         runner_free(f->runner);
-        sd_bus_slot_unref(f->vtable);
-        sd_bus_slot_unref(f->unit_vtable);
-        sd_bus_slot_unref(f->service_vtable);
+        sd_bus_slot_unref(f->manager_slot);
+        sd_bus_slot_unref(f->unit_slot);
         sd_bus_close_unref(f->client);
         sd_bus_close_unref(f->server);
         sd_event_unref(f->event);
@@ -568,6 +536,16 @@ static void test_free_under_way(void **state)
         assert_int_equal(f->done, 0);
 }
 
+static void test_no_connection(void **state)
+{
+        Fixture *f = *state;
+        RunSpec spec = plain();
+
+        sd_bus_close(f->client);
+        assert_int_equal(runner_start(f->runner, &spec, on_done, f, &f->run), -ENOTCONN);
+        assert_int_equal(f->done, 0);
+}
+
 static void test_connection_lost(void **state)
 {
         Fixture *f = *state;
@@ -597,6 +575,7 @@ int main(void)
                 TEST(test_the_unit_vanishes),
                 TEST(test_cancel),
                 TEST(test_free_under_way),
+                TEST(test_no_connection),
                 TEST(test_connection_lost),
         };
 
