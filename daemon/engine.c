@@ -40,7 +40,7 @@ static usec_t watch_deadline(const Watch *w)
                 at = earlier(at, w->incident.deadline);
         if (w->incident.state == STATE_PAUSED)
                 at = earlier(at, w->paused_until);
-        if (w->pending.active && w->pending.failed)
+        if (w->pending.active && w->pending.failed && w->pending.parts == 0)
                 at = earlier(at, w->pending.retry_at);
         if (w->resuming)
                 at = earlier(at, w->resume_at);
@@ -130,12 +130,13 @@ static void take_finding(Watch *w, const Finding *f)
 void watch_unpause(Watch *w)
 {
         Event ev = { .kind = EVENT_RESUME, .reason = REASON_OPERATOR, .alive = w->run == RUN_RUNNING };
-        Finding last = w->finding;
 
         watch_event(w, &ev);
-        if (last.verdict == VERDICT_FAULT) { /* it was confirmed while nobody listened */
-                last.new_symptom = false;
-                take_finding(w, &last);
+        if (w->finding.verdict == VERDICT_FAULT) { /* it was confirmed while nobody listened */
+                ev = (Event){ .kind = EVENT_FAULT, .reason = w->finding.reason,
+                              .symptom = w->finding.symptom.kind, .alive = w->run == RUN_RUNNING };
+                watch_incident_id(w, ev.id);
+                watch_event(w, &ev);
         }
 }
 

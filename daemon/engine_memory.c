@@ -214,6 +214,7 @@ void watch_forget_incident(Watch *w)
         message_set_clear(&w->held);
         json_decref(w->culprits);
         w->culprits = NULL;
+        w->fresh = false;
         w->patience = 0;
         w->outage = 0;
         w->memory_dirty = true;

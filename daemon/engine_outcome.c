@@ -129,6 +129,7 @@ static void take_inventory(Watch *w, const Outcome *o, Event *ev)
                 return;
         ev->n_hold = o->inventory.in_hold;
         w->n_quarantined = o->inventory.in_quarantine;
+        w->fresh = true;
         for (uint32_t k = 0; k < w->roster.n; k++)
                 if ((w->roster.entries[k].flags & MESSAGE_SUSPECT) && w->roster.entries[k].place)
                         watch_suspect(w, k, MESSAGE_SUSPECT);
@@ -209,6 +210,14 @@ static void on_outcome(void *userdata, const Outcome *o)
                 return;
         }
         ev = outcome_event(o);
+        if (w->refreshing) {
+                w->refreshing = false;
+                take_inventory(w, o, &ev);
+                w->fresh = true; /* as good as it gets: the action looks once more */
+                watch_run(w, &w->deferred);
+                engine_leave(w->engine);
+                return;
+        }
         if (!action_is_read(o->kind))
                 record_outcome(w, o);
         take_inventory(w, o, &ev);
@@ -249,6 +258,8 @@ static void prepare(Watch *w, ActionKind kind)
                         w->recoveries[k] = w->recoveries[k - 1];
                 w->recoveries[0] = w->engine->now.wall;
         }
+        if (kind == ACTION_STOP || kind == ACTION_KILL)
+                diagnosis_expect_stop(w->diagnosis);
         if (kind == ACTION_GUARD || kind == ACTION_STOP || kind == ACTION_KILL || kind == ACTION_START)
                 w->ports.expect(w->ports.userdata, w->index, true, NULL);
         if (kind == ACTION_START) {

@@ -30,7 +30,6 @@ static bool action_is_act(ActionKind k)
                k != ACTION_CLOSE;
 }
 
-static void watch_run(Watch *w, const Step *step);
 static void watch_step(Watch *w, const Event *ev);
 
 static void queue_push(Watch *w, const Event *ev)
@@ -295,17 +294,31 @@ void watch_event(Watch *w, const Event *ev)
         watch_step(w, ev);
 }
 
-/* The step is on record: now it is done. */
-static void watch_run(Watch *w, const Step *step)
+/* Actions that must know where messages are. */
+static bool action_needs_places(ActionKind k)
+{
+        return k == ACTION_PLAN || k == ACTION_PLACE || k == ACTION_QUARANTINE || k == ACTION_RESTORE;
+}
+
+void watch_run(Watch *w, const Step *step)
 {
         Event ev = { .kind = EVENT_DONE };
+
+        if (!w->fresh && !w->operation.direct && action_needs_places(step->action)) {
+                Step look = { .action = ACTION_COLLECT };
+
+                w->refreshing = true; /* after a restart of unjamd: the disk is asked, not the memory */
+                w->deferred = *step;
+                watch_perform(w, ACTION_COLLECT, &look);
+                return;
+        }
 
         if (w->shutdown && action_is_act(step->action))
                 return; /* the intent is on disk; the next start goes on from it */
         switch (step->action) {
         case ACTION_NONE:
-                if (step->closes)
-                        diagnosis_reset(w->diagnosis, &w->engine->now);
+                if (step->closes && w->incident.state == STATE_HEALTHY)
+                        diagnosis_reset(w->diagnosis, &w->engine->now); /* else its fault stays in sight */
                 if (!state_is_recovering(w->incident.state))
                         watch_operation_begin(w); /* one that had to wait */
                 break;

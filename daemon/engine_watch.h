@@ -64,6 +64,9 @@ struct Watch {
         Finding finding; /* the last one that said something */
         Pending pending;
         bool acting; /* the actuator has an action of ours */
+        bool fresh;           /* the roster's places are those of this life of unjamd */
+        bool refreshing;      /* an inventory is taken first; then comes: */
+        Step deferred;
         Event queue[QUEUE_MAX];
         size_t n_queue;
         bool shutdown; /* the host goes down: nothing more is begun */
@@ -126,6 +129,8 @@ void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);
 
 /* engine_step.c */
 void watch_event(Watch *w, const Event *ev);
+/* Does what a step that is on record names. */
+void watch_run(Watch *w, const Step *step);
 void watch_commit_retry(Watch *w);
 /* Commits the records that wait and then performs @kind, beside the machine (an operator's operation). */
 void watch_commit_operation(Watch *w, ActionKind kind);

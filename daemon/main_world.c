@@ -35,7 +35,6 @@ typedef struct Service {
         Actuator *actuator;
         Source *sources[SOURCES_MAX];
         size_t n_sources;
-        Source *child; /* also among sources */
         sd_event_source *refresh;
 } Service;
 
@@ -189,7 +188,6 @@ static int make_sources(World *w, size_t index)
                 r = child_source_new(&source, &c, w->settings->run_dir);
                 if (r < 0)
                         return r;
-                service->child = source;
                 add_source(service, source);
         }
         if (s->n_probes > 0) {
@@ -231,9 +229,8 @@ static void port_expect(void *userdata, size_t service, bool ours, const char *i
         World *w = userdata;
         Service *s = &w->services[service];
 
-        (void)invocation;
-        if (s->child)
-                child_source_expect(s->child, ours);
+        for (size_t k = 0; k < s->n_sources; k++)
+                source_expect(s->sources[k], ours, invocation);
 }
 
 static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler, void *handler_data)

@@ -1,0 +1,339 @@
+/*
+ * Whole recoveries on the real engine, in virtual time.
+ */
+#include "fake/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define HOUR USEC_PER_HOUR
+
+static const char *closed(const Sim *s, const char *key)
+{
+        return json_string_value(json_object_get(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"), key));
+}
+
+static json_int_t ledger(const Sim *s, const char *key)
+{
+        const json_t *data = json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data");
+
+        return json_integer_value(json_object_get(json_object_get(data, "ledger"), key));
+}
+
+/* Every message is where it should be: culprits quarantined, all others delivered; and the ledger agrees. */
+static void check_outcome(const Sim *s)
+{
+        size_t culprits = 0, delivered = 0;
+
+        for (size_t k = 0; k < sim_n_messages(s); k++) {
+                const SimMessage *m = sim_message(s, k);
+
+                if (m->poison == POISON_CRASH || m->poison == POISON_HANG) {
+                        assert_int_equal(m->place, PLACE_QUARANTINE);
+                        assert_int_equal(m->delivered, 0);
+                        culprits++;
+                } else if (m->place == 0) {
+                        assert_int_equal(m->delivered, 1);
+                        delivered++;
+                } else {
+                        fail_msg("message %s is left in place %d", m->id, m->place);
+                }
+        }
+        assert_string_equal(closed(s, "result"), "recovered");
+        assert_int_equal(ledger(s, "quarantined"), culprits);
+        assert_int_equal(ledger(s, "unaccounted"), 0);
+        assert_int_equal(ledger(s, "held"), 0);
+        assert_int_equal(ledger(s, "before") + ledger(s, "arrived"),
+                         ledger(s, "untouched") + ledger(s, "restored") + ledger(s, "quarantined") +
+                                 ledger(s, "consumed") + ledger(s, "held") + ledger(s, "unaccounted"));
+        assert_true(sim_running(s));
+}
+
+static void a_hang_with_the_file_held_open(void **state)
+{
+        SimConfig c = { .n_messages = 200, .sees_inflight = true, .mode = MODE_ACT, .rebuildable = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 77, POISON_HANG, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        assert_int_equal(json_integer_value(json_object_get(
+                                 json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"), "trials")),
+                         2); /* the plain restart, and the one without it */
+        sim_free(s);
+}
+
+static void crashes_without_any_evidence(void **state)
+{
+        SimConfig c = { .n_messages = 200, .mode = MODE_ACT, .rebuildable = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 3, POISON_CRASH, 0);
+        sim_poison(s, 150, POISON_CRASH, 0);
+        sim_poison(s, 199, POISON_CRASH, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        sim_free(s);
+}
+
+static void the_second_store(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .n_stores = 2 };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        for (size_t k = 40; k < 50; k++)
+                sim_poison(s, k, POISON_NONE, 1);
+        sim_poison(s, 44, POISON_CRASH, 1);
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        sim_free(s);
+}
+
+static void mail_that_arrives_meanwhile(void **state)
+{
+        SimConfig c = { .n_messages = 100, .mode = MODE_ACT };
+        Sim *s = sim_new(&c);
+        size_t arrivals = 0;
+
+        (void)state;
+        sim_poison(s, 10, POISON_CRASH, 0);
+        while (sim_count(s, AUDIT_INCIDENT_CLOSED) == 0 && sim_now(s) < HOUR) {
+                sim_run(s, sim_now(s) + USEC_PER_SEC);
+                if (arrivals++ < 40)
+                        (void)sim_arrive(s, 0);
+        }
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        sim_free(s);
+}
+
+static void corrupt_rebuildable_state_moves_no_mail(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .bad_state = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        assert_true(sim_run_closed(s, HOUR));
+        assert_string_equal(closed(s, "result"), "recovered");
+        assert_int_equal(sim_count(s, AUDIT_MESSAGE_QUARANTINED), 0);
+        assert_int_equal(ledger(s, "restored"), 0);
+        sim_free(s);
+}
+
+static void no_culprit_at_all(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .dies_at_start = true, .rebuildable = true, .n_stores = 2 };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        assert_true(sim_run_closed(s, HOUR));
+        assert_string_equal(closed(s, "result"), "escalated");
+        for (size_t k = 0; k < 50; k++) {
+                assert_int_equal(sim_message(s, k)->place, PLACE_STORE);
+                assert_int_equal(sim_message(s, k)->delivered, 0);
+        }
+        assert_int_equal(ledger(s, "held"), 0);
+        assert_int_equal(ledger(s, "unaccounted"), 0);
+        sim_free(s);
+}
+
+static void observe_mode_changes_nothing(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_OBSERVE, .sees_inflight = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 5, POISON_HANG, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        assert_string_equal(closed(s, "result"), "observed");
+        assert_int_equal(sim_acts(s), 0);
+        assert_true(json_array_size(json_object_get(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"),
+                                                    "would_have")) > 0);
+        sim_run(s, sim_now(s) + HOUR);
+        assert_int_equal(sim_count(s, AUDIT_INCIDENT_OPENED), 1); /* one incident, not hundreds */
+        sim_free(s);
+}
+
+static void a_veto_touches_nothing(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .veto = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 5, POISON_CRASH, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        assert_string_equal(closed(s, "result"), "escalated");
+        assert_int_equal(sim_acts(s), 0);
+        assert_int_equal(sim_count(s, AUDIT_CAUSE), 1);
+        sim_free(s);
+}
+
+static void what_ignores_sigterm_is_killed(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .stop_hangs = true, .sees_inflight = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 5, POISON_HANG, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        sim_free(s);
+}
+
+static void what_cannot_be_killed_escalates(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .stop_hangs = true, .unkillable = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 5, POISON_HANG, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        assert_string_equal(closed(s, "result"), "escalated");
+        assert_string_equal(json_string_value(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "reason")),
+                            "unkillable");
+        sim_free(s);
+}
+
+static void an_operators_stop_is_no_failure(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_run(s, 20 * USEC_PER_SEC);
+        sim_operator_stop(s);
+        sim_run(s, HOUR);
+        assert_int_equal(sim_count(s, AUDIT_INCIDENT_OPENED), 0);
+        assert_int_equal(sim_acts(s), 0);
+        sim_free(s);
+}
+
+static void without_a_record_nothing_is_done(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .sees_inflight = true };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        sim_poison(s, 5, POISON_HANG, 0);
+        sim_fail_commits(s, ENOSPC);
+        sim_run(s, 10 * USEC_PER_MIN);
+        assert_int_equal(sim_acts(s), 0);
+        sim_fail_commits(s, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        sim_free(s);
+}
+
+static void pause_keeps_hands_off(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .sees_inflight = true };
+        Sim *s = sim_new(&c);
+        bool ok = false;
+
+        (void)state;
+        sim_poison(s, 5, POISON_HANG, 0);
+        sim_run(s, USEC_PER_SEC);
+        assert_non_null(sim_ask(s, "pause", json_pack("{s:s, s:s}", "service", "imc", "reason", "maintenance"), &ok));
+        assert_true(ok);
+        sim_run(s, 50 * USEC_PER_MIN);
+        assert_int_equal(sim_acts(s), 0);
+        assert_non_null(sim_ask(s, "resume", json_pack("{s:s}", "service", "imc"), &ok));
+        assert_true(ok);
+        assert_true(sim_run_closed(s, 2 * HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        assert_true(sim_count(s, AUDIT_OPERATOR) >= 2);
+        sim_free(s);
+}
+
+static void the_hourly_budget(void **state)
+{
+        SimConfig c = { .n_messages = 20, .mode = MODE_ACT, .sees_inflight = true, .max_per_hour = 2 };
+        Sim *s = sim_new(&c);
+
+        (void)state;
+        for (unsigned k = 0; k < 3; k++) {
+                size_t m = sim_arrive(s, 0);
+
+                sim_poison(s, m, POISON_HANG, 0);
+                assert_true(sim_run_closed(s, sim_now(s) + HOUR / 4));
+        }
+        assert_string_equal(closed(s, "result"), "escalated");
+        assert_string_equal(json_string_value(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "reason")),
+                            "budget_hour");
+        sim_free(s);
+}
+
+/* unjamd dies at the k-th moment of a recovery, for every k, and once more while it resumes. */
+static void dying_at_any_moment(void **state)
+{
+        const SimConfig c = { .n_messages = 30, .mode = MODE_ACT, .rebuildable = true };
+        Sim *s = sim_new(&c);
+        unsigned total;
+
+        (void)state;
+        sim_poison(s, 11, POISON_CRASH, 0);
+        sim_poison(s, 21, POISON_CRASH, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        total = sim_moments(s);
+        sim_free(s);
+        assert_true(total > 50);
+        for (unsigned k = 1; k <= total; k++) {
+                s = sim_new(&c);
+                sim_poison(s, 11, POISON_CRASH, 0);
+                sim_poison(s, 21, POISON_CRASH, 0);
+                sim_crash_at(s, k);
+                if (!sim_run_closed(s, 2 * HOUR))
+                        fail_msg("killed at moment %u of %u: it never closed", k, total);
+                sim_crash_at(s, k % 7 + 1);
+                sim_run(s, sim_now(s) + 5 * USEC_PER_MIN);
+                sim_crash_at(s, 0);
+                for (size_t m = 0; m < sim_n_messages(s); m++) {
+                        const SimMessage *x = sim_message(s, m);
+
+                        if (x->poison != POISON_NONE)
+                                assert_int_equal(x->place, PLACE_QUARANTINE);
+                        else if (x->place != 0 || x->delivered != 1)
+                                fail_msg("killed at moment %u: %s in place %d, delivered %u", k, x->id, x->place,
+                                         x->delivered);
+                }
+                assert_int_equal(ledger(s, "unaccounted"), 0);
+                sim_free(s);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_hang_with_the_file_held_open),
+                cmocka_unit_test(crashes_without_any_evidence),
+                cmocka_unit_test(the_second_store),
+                cmocka_unit_test(mail_that_arrives_meanwhile),
+                cmocka_unit_test(corrupt_rebuildable_state_moves_no_mail),
+                cmocka_unit_test(no_culprit_at_all),
+                cmocka_unit_test(observe_mode_changes_nothing),
+                cmocka_unit_test(a_veto_touches_nothing),
+                cmocka_unit_test(what_ignores_sigterm_is_killed),
+                cmocka_unit_test(what_cannot_be_killed_escalates),
+                cmocka_unit_test(an_operators_stop_is_no_failure),
+                cmocka_unit_test(without_a_record_nothing_is_done),
+                cmocka_unit_test(pause_keeps_hands_off),
+                cmocka_unit_test(the_hourly_budget),
+                cmocka_unit_test(dying_at_any_moment),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
