@@ -1,6 +1,7 @@
 /* probe - tcp, smtp and exec against real sockets on loopback and a scripted runner. */
 #include "observe/probe.h"
 
+#include "unit/observe_runner.h"
 #include "unit/observe_util.h"
 
 #include <arpa/inet.h>
@@ -263,44 +264,9 @@ static void test_pace(void **state)
         watcher_deinit(&w);
 }
 
-/* A runner that does as it is told. */
-typedef struct FakeRunner {
-        Runner runner;
-        RunSpec spec;
-        char name[64];
-        RunDone done;
-        void *userdata;
-        unsigned started, cancelled;
-        int refuse;
-} FakeRunner;
-
-static int fake_start(Runner *r, const RunSpec *spec, RunDone done, void *userdata, Run **ret)
-{
-        FakeRunner *f = (FakeRunner *)r;
-
-        if (f->refuse < 0)
-                return f->refuse;
-        f->spec = *spec;
-        snprintf(f->name, sizeof(f->name), "%s", spec->name);
-        f->done = done;
-        f->userdata = userdata;
-        f->started++;
-        *ret = (Run *)f;
-        return 0;
-}
-
-static void fake_cancel(Runner *r, Run *run)
-{
-        FakeRunner *f = (FakeRunner *)r;
-
-        assert_ptr_equal(run, f);
-        f->cancelled++;
-}
-
 static void test_exec(void **state)
 {
-        static const RunnerOps ops = { .start = fake_start, .cancel = fake_cancel };
-        FakeRunner f = { .runner.ops = &ops };
+        FakeRunner f = { .runner.ops = &fake_runner_ops };
         char *command[] = { (char *)"/usr/bin/check", NULL };
         ProbeSettings probe = {
                 .kind = PROBE_EXEC, .command = command, .interval = 1, .timeout = 3 * USEC_PER_SEC
