@@ -70,13 +70,20 @@ void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX])
                  w->index);
 }
 
-static void outage_update(Watch *w, bool down)
+/* Mail stood still for @since before it was seen; 0: it stands still from now on. */
+static void outage_begin(Watch *w, usec_t since)
+{
+        usec_t start = usec_sub(w->engine->now.wall, since);
+
+        if (!w->down_since)
+                w->down_since = start;
+}
+
+static void outage_end(Watch *w)
 {
         usec_t now = w->engine->now.wall;
 
-        if (down && !w->down_since)
-                w->down_since = now;
-        if (!down && w->down_since) {
+        if (w->down_since) {
                 w->outage += usec_sub(now, w->down_since);
                 w->down_since = 0;
         }
@@ -98,14 +105,14 @@ static void take_finding(Watch *w, const Finding *f)
         switch (f->verdict) {
         case VERDICT_HEALTHY:
                 ev.kind = EVENT_HEALTHY;
-                outage_update(w, false);
+                outage_end(w);
                 break;
         case VERDICT_SUSPECT:
                 ev.kind = EVENT_SUSPECTED;
                 break;
         case VERDICT_FAULT:
                 ev.kind = EVENT_FAULT;
-                outage_update(w, true);
+                outage_begin(w, f->symptom.kind == SYMPTOM_STALLED ? w->settings->stall.after : 0);
                 watch_incident_id(w, ev.id);
                 if (w->watching)
                         trial_fault(&w->trial, f->symptom.kind, w->engine->now.mono);
@@ -218,13 +225,13 @@ void watch_judge(Watch *w)
                 return;
         case TRIAL_HEALTHY:
                 ev.kind = EVENT_TRIAL_HEALTHY;
-                outage_update(w, false);
+                outage_end(w);
                 break;
         case TRIAL_FAILED:
                 ev.kind = EVENT_TRIAL_FAILED;
                 ev.symptom = w->trial.failure;
                 ev.failing_after = w->trial.failed_after;
-                outage_update(w, true);
+                outage_begin(w, symptom_is_hang(w->trial.failure) ? w->trial.failed_after : 0);
                 break;
         case TRIAL_VOID:
                 ev.kind = EVENT_TRIAL_VOID;
@@ -274,7 +281,7 @@ void engine_observe(Engine *e, size_t service, const Observation *o)
         if (w->watching) {
                 trial_up(&w->trial, diagnosis_is_up(w->diagnosis), e->now.mono);
                 if (diagnosis_is_up(w->diagnosis))
-                        outage_update(w, false);
+                        outage_end(w);
         }
         if (w->resuming) {
                 if (o->kind == OBSERVATION_SERVICE && w->run != RUN_UNKNOWN && w->run != RUN_STARTING)
@@ -391,6 +398,7 @@ static void watch_deinit(Watch *w)
         message_set_deinit(&w->tried);
         message_set_deinit(&w->held);
         json_decref(w->culprits);
+        json_decref(w->why);
         json_decref(w->records);
         json_decref(w->pending.records);
         watch_operation_clear(w);

@@ -147,6 +147,10 @@ static void take_messages(Watch *w, const Outcome *o)
                 if (m && o->message_ids && o->message_ids[k])
                         (void)json_set(m, "quarantine", json_string(o->message_ids[k]));
                 if (m && event == AUDIT_MESSAGE_QUARANTINED) {
+                        json_t *why = json_object_get(w->why, json_string_value(json_object_get(m, "id")));
+
+                        if (why)
+                                (void)json_object_update(m, why);
                         if (!w->culprits)
                                 w->culprits = json_array();
                         (void)json_array_append(w->culprits, m);
@@ -300,6 +304,9 @@ static int action_fill(Watch *w, const Step *step, Action *a)
 
                 if (r < 0)
                         return r;
+                json_decref(w->why);
+                w->why = watch_why(w);
+                a->data = w->why;
         }
         return watch_who_is_held(w, a->kind, step->keep_open, &a->set);
 }

@@ -354,6 +354,41 @@ int watch_mark_culprits(Watch *w)
         return 0;
 }
 
+json_t *watch_why(const Watch *w)
+{
+        json_t *all = json_object();
+
+        for (uint32_t k = 0; all && k < w->roster.n; k++) {
+                const RosterEntry *e = &w->roster.entries[k];
+                size_t index = search_index(w, k), len;
+                json_t *evidence, *id;
+
+                if (!(e->flags & MESSAGE_CULPRIT))
+                        continue;
+                evidence = json_array();
+                if (e->flags & MESSAGE_REPEATED)
+                        (void)json_array_append_new(evidence, json_string("held_open"));
+                else if (e->flags & MESSAGE_SUSPECT)
+                        (void)json_array_append_new(evidence, json_string("odd_kind"));
+                if (e->flags & MESSAGE_NAMED)
+                        (void)json_array_append_new(evidence, json_string("named_in_log"));
+                if (index != SIZE_MAX)
+                        (void)json_array_append_new(evidence, json_string("search"));
+                (void)json_array_append_new(evidence, json_string("healthy_without_it"));
+                id = watch_text_id(roster_id(&w->roster, k, &len), e->id_len);
+                if (id)
+                        (void)json_object_set_new(all, json_string_value(id),
+                                                  json_pack("{s:o, s:f, s:b}", "evidence", evidence, "weight",
+                                                            index != SIZE_MAX ? isolate_weight(w->search, index)
+                                                                              : SUSPECT_WEIGHT,
+                                                            "maybe_repeated", !!(e->flags & MESSAGE_REPEATED)));
+                else
+                        json_decref(evidence);
+                json_decref(id);
+        }
+        return all;
+}
+
 /* Is this message to stay held when a recovery gives up: a suspect that was not cleared, or a candidate? */
 static bool is_in_doubt(const Watch *w, uint32_t message)
 {

@@ -95,6 +95,7 @@ struct Watch {
         json_t *records;        /* audit records that wait for the next commit */
         Message *messages;      /* of the last outcome: not owned */
 
+        json_t *why;          /* of the culprits that are being quarantined */
         Operation operation;
         ControlReply *reply; /* of the operation, or NULL: nobody waits for it */
         bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */
@@ -149,6 +150,8 @@ int watch_add_candidate(Watch *w, uint32_t message);
 /* Whom the action is to hold. Return: 0 or -ENOMEM; *@ret is the Watch's. */
 int watch_who_is_held(Watch *w, ActionKind kind, bool keep_open, const MessageSet **ret);
 int watch_mark_culprits(Watch *w);
+/* Why the culprits are blamed: object "id" -> members that a message record gets. NULL on ENOMEM. */
+json_t *watch_why(const Watch *w);
 void watch_forget_search(Watch *w);
 /* Finds or adds what @path belongs to. Return: 0, ACTUATOR_E_NONE, or a negated errno. */
 int watch_resolve(Watch *w, const char *path, uint32_t *ret);

@@ -46,7 +46,7 @@ static void rung_set(Machine *m, Rung rung)
 
 void ladder_choose(Machine *m)
 {
-        Reason reason = REASON_NEXT_RUNG;
+        Reason reason = REASON_CONFIRMED;
 
         if (m->e->purge && m->l->has_rebuildable) {
                 rung_set(m, RUNG_PURGE);
@@ -58,7 +58,8 @@ void ladder_choose(Machine *m)
                 rung_set(m, RUNG_RESTART);
         } else {
                 rung_set(m, rung_after(m, RUNG_RESTART));
-                reason = m->i->rung == RUNG_SUSPECTS ? REASON_EVIDENCE : REASON_NEXT_RUNG;
+                if (m->i->rung == RUNG_SUSPECTS)
+                        reason = REASON_EVIDENCE;
         }
         ladder_descend(m, reason);
 }
