@@ -321,26 +321,27 @@ static int append_strings(sd_bus_message *m, const char *name, char *const *stri
         return err_trace(r);
 }
 
-/* ExecStart: one program, with its whole argv. */
+/* One program with its whole argv, in which a "$" is no more than that: what systemd would make of it is not
+ * asked for. */
 static int append_command(sd_bus_message *m, const char *path, char *const *argv)
 {
         int r;
 
         r = sd_bus_message_open_container(m, SD_BUS_TYPE_STRUCT, "sv");
         if (r >= 0)
-                r = sd_bus_message_append(m, "s", "ExecStart");
+                r = sd_bus_message_append(m, "s", "ExecStartEx");
         if (r >= 0)
-                r = sd_bus_message_open_container(m, SD_BUS_TYPE_VARIANT, "a(sasb)");
+                r = sd_bus_message_open_container(m, SD_BUS_TYPE_VARIANT, "a(sasas)");
         if (r >= 0)
-                r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "(sasb)");
+                r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "(sasas)");
         if (r >= 0)
-                r = sd_bus_message_open_container(m, SD_BUS_TYPE_STRUCT, "sasb");
+                r = sd_bus_message_open_container(m, SD_BUS_TYPE_STRUCT, "sasas");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", path);
         if (r >= 0)
                 r = sd_bus_message_append_strv(m, (char **)argv);
         if (r >= 0)
-                r = sd_bus_message_append(m, "b", false);
+                r = sd_bus_message_append(m, "as", 1, "no-env-expand");
         for (int i = 0; r >= 0 && i < 4; i++)
                 r = sd_bus_message_close_container(m);
         return err_trace(r);
@@ -350,14 +351,20 @@ static int append_limits(sd_bus_message *m, const RunSpec *spec)
 {
         usec_t second = usec_add(spec->timeout, SECOND_GRACE);
 
-        return err_trace(sd_bus_message_append(
-                m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Type", "s", "exec", "AddRef", "b", true,
-                "CollectMode", "s", "inactive-or-failed", "RuntimeMaxUSec", "t", second, "TimeoutStartUSec",
-                "t", second, "TimeoutStopUSec", "t", SECOND_GRACE, "KillMode", "s",
-                spec->detach ? "process" : "control-group", "KillSignal", "i", SIGKILL, "IgnoreSIGPIPE", "b",
-                false,
-                /* A probe every few seconds is no news for the journal. */
-                "LogLevelMax", "i", LOG_ERR));
+        return err_trace(sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Type", "s", "exec",
+                                               "AddRef", "b", true, "CollectMode", "s", "inactive-or-failed",
+                                               "RuntimeMaxUSec", "t", second, "TimeoutStartUSec", "t", second,
+                                               "TimeoutStopUSec", "t", SECOND_GRACE, "KillMode", "s",
+                                               spec->detach ? "process" : "control-group", "KillSignal", "i",
+                                               SIGKILL, "IgnoreSIGPIPE", "b", false));
+}
+
+/* For what must change nothing. A probe that fails every few seconds is no news for the journal either. */
+static int append_read_only(sd_bus_message *m)
+{
+        return err_trace(sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)", "ProtectSystem", "s", "strict",
+                                               "ProtectHome", "s", "read-only", "PrivateTmp", "b", true,
+                                               "NoNewPrivileges", "b", true, "LogLevelMax", "i", LOG_CRIT));
 }
 
 static int append_streams(sd_bus_message *m, int in, int out)
@@ -386,9 +393,7 @@ static int append_properties(sd_bus_message *m, const RunSpec *spec, const char 
         if (r >= 0 && spec->user)
                 r = sd_bus_message_append(m, "(sv)", "User", "s", spec->user);
         if (r >= 0 && spec->read_only)
-                r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)", "ProtectSystem", "s", "strict",
-                                          "ProtectHome", "s", "read-only", "PrivateTmp", "b", true,
-                                          "NoNewPrivileges", "b", true);
+                r = append_read_only(m);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return err_trace(r);

@@ -88,18 +88,18 @@ static void note_property(Fixture *f, sd_bus_message *m)
                 assert_true(sd_bus_message_read_strv(m, &v) >= 0);
                 assert_true(sd_bus_message_exit_container(m) >= 0);
                 value = strv_join(v, ",");
-        } else if (strcmp(contents, "a(sasb)") == 0) {
-                _cleanup_(strv_freep) char **v = NULL;
+        } else if (strcmp(contents, "a(sasas)") == 0) {
+                _cleanup_(strv_freep) char **v = NULL, **flags = NULL;
                 _cleanup_(freep) char *argv = NULL;
 
                 assert_true(sd_bus_message_enter_container(m, 'v', contents) > 0);
-                assert_true(sd_bus_message_enter_container(m, 'a', "(sasb)") > 0);
-                assert_true(sd_bus_message_enter_container(m, 'r', "sasb") > 0);
+                assert_true(sd_bus_message_enter_container(m, 'a', "(sasas)") > 0);
+                assert_true(sd_bus_message_enter_container(m, 'r', "sasas") > 0);
                 assert_true(sd_bus_message_read(m, "s", &s) > 0);
                 assert_true(sd_bus_message_read_strv(m, &v) >= 0);
-                assert_true(sd_bus_message_read(m, "b", &i) > 0);
+                assert_true(sd_bus_message_read_strv(m, &flags) >= 0);
                 argv = strv_join(v, ",");
-                assert_true(asprintf(&value, "%s:%s:%d", s, argv, i) > 0);
+                assert_true(asprintf(&value, "%s:%s:%s", s, argv, flags[0]) > 0);
                 for (int k = 0; k < 3; k++)
                         assert_true(sd_bus_message_exit_container(m) >= 0);
         } else {
@@ -273,7 +273,7 @@ static void on_done(void *userdata, const RunResult *result)
         f->output = strndup(result->output, result->output_len);
 }
 
-static char *argv_true[] = { "/bin/true", "one", "two words", NULL };
+static char *argv_true[] = { "/bin/true", "one", "$HOME two words", NULL };
 
 static RunSpec plain(void)
 {
@@ -319,7 +319,7 @@ static void test_course_and_properties(void **state)
                 "KillSignal=9\n",
                 "RuntimeMaxUSec=25000000\n",
                 "WorkingDirectory=/\n",
-                "ExecStart=/bin/true:/bin/true,one,two words:0\n",
+                "ExecStartEx=/bin/true:/bin/true,one,$HOME two words:no-env-expand\n",
                 "LANG=C.UTF-8\n",
                 "StandardErrorFileDescriptor=fd\n",
         };
@@ -339,6 +339,7 @@ static void test_course_and_properties(void **state)
         for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
                 assert_non_null(strstr(f->properties, wanted[i]));
         assert_null(strstr(f->properties, "ProtectSystem"));
+        assert_null(strstr(f->properties, "LogLevelMax"));
         assert_null(strstr(f->properties, "User="));
         assert_int_equal(read(f->in, buf, sizeof(buf)), 0); /* /dev/null */
 }
