@@ -1,0 +1,119 @@
+/*
+ * manager_watch - news of units, so that what is known of them is never old
+ *
+ * Used by manager_systemd: its processes() may be called from a worker at any time, and must know the control
+ * groups although ControlGroup is a property that tells of no change by itself. So each PropertiesChanged of
+ * a unit has it read anew, at most once a second.
+ *
+ * Diagnostics: a unit that cannot be read is reported with its failure; the next change has it tried again.
+ */
+#include "act/manager_unit.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN USEC_PER_SEC
+
+typedef struct WatchedUnit {
+        UnitWatch *watch;
+        char *name;
+        UnitFetch *fetch;
+        sd_bus_slot *match; /* once its path is known */
+        sd_event_source *timer;
+        usec_t not_before; /* CLOCK_MONOTONIC */
+} WatchedUnit;
+
+struct UnitWatch {
+        SystemdBus bus;
+        UnitFetched seen;
+        void *userdata;
+        WatchedUnit *units;
+        size_t n_units;
+};
+
+static int on_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+        WatchedUnit *u = userdata;
+
+        (void)signal;
+        (void)error;
+        (void)sd_event_source_set_time(u->timer, u->not_before);
+        (void)sd_event_source_set_enabled(u->timer, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+static void on_fetched(void *userdata, UnitInfo *info, const BusFailure *failure)
+{
+        WatchedUnit *u = userdata;
+        UnitWatch *w = u->watch;
+
+        u->fetch = unit_fetch_free(u->fetch);
+        if (info && !u->match)
+                (void)sd_bus_match_signal_async(w->bus.bus, &u->match, w->bus.destination, info->path,
+                                                "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                                on_changed, NULL, u);
+        w->seen(w->userdata, info, failure);
+}
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        WatchedUnit *u = userdata;
+
+        (void)s;
+        (void)usec;
+        (void)sd_event_now(u->watch->bus.event, CLOCK_MONOTONIC, &u->not_before);
+        u->not_before += AGAIN;
+        if (!u->fetch)
+                (void)unit_fetch_new(&u->fetch, &u->watch->bus, u->name, on_fetched, u);
+        return 0;
+}
+
+static int watched_init(WatchedUnit *u, UnitWatch *w, const char *name)
+{
+        u->watch = w;
+        u->name = strdup(name);
+        if (!u->name)
+                return err_origin(-ENOMEM);
+        int r = sd_event_add_time_relative(w->bus.event, &u->timer, CLOCK_MONOTONIC, 0, 0, on_timer, u);
+        return r < 0 ? err_origin(r) : 0;
+}
+
+int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
+                   void *userdata)
+{
+        UnitWatch *w = calloc(1, sizeof(*w));
+        if (!w)
+                return err_origin(-ENOMEM);
+
+        w->bus = *bus;
+        w->seen = seen;
+        w->userdata = userdata;
+        w->units = calloc(strv_length(units) + 1, sizeof(*w->units));
+        int r = w->units ? 0 : -ENOMEM;
+        for (char *const *u = units; r == 0 && u && *u; u++)
+                r = watched_init(&w->units[w->n_units++], w, *u);
+        if (r < 0) {
+                unit_watch_free(w);
+                return err_trace(r);
+        }
+        *ret = w;
+        return 0;
+}
+
+UnitWatch *unit_watch_free(UnitWatch *w)
+{
+        if (!w)
+                return NULL;
+        for (size_t i = 0; i < w->n_units; i++) {
+                unit_fetch_free(w->units[i].fetch);
+                sd_bus_slot_unref(w->units[i].match);
+                sd_event_source_disable_unref(w->units[i].timer);
+                free(w->units[i].name);
+        }
+        free(w->units);
+        free(w);
+        return NULL;
+}
