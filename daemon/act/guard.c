@@ -147,6 +147,13 @@ int guard_marker_read(const GuardPaths *p, GuardMarker *ret)
         return 0;
 }
 
+bool guard_marker_exists(const GuardPaths *p)
+{
+        _cleanup_(closep) int dir = guard_dir(p, false);
+
+        return dir >= 0 && faccessat(dir, p->service, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int guard_marker_write(const GuardPaths *p, const GuardMarker *m)
 {
         _cleanup_(freep) char *text = NULL;

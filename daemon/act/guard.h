@@ -46,6 +46,8 @@ void guard_marker_deinit(GuardMarker *m);
 /* Return: 0, GUARD_E_NONE if there is no marker, or a negated errno (-EBADMSG: it is there, but unreadable).
  */
 int guard_marker_read(const GuardPaths *p, GuardMarker *ret);
+/* Is there one? A single look that may wait for a disk: for the start of the daemon. */
+bool guard_marker_exists(const GuardPaths *p);
 /* Durable. */
 int guard_marker_write(const GuardPaths *p, const GuardMarker *m);
 /* Durable. No marker is fine. */

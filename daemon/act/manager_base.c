@@ -398,6 +398,17 @@ int manager_base_paths(const ManagerBase *b, GuardPaths *ret)
         return 0;
 }
 
+int manager_base_permit(const ManagerBase *b, bool on)
+{
+        GuardPaths p = { 0 };
+
+        int r = manager_base_paths(b, &p);
+        if (r == 0)
+                r = guard_permit(&p, on);
+        guard_paths_deinit(&p);
+        return r < 0 ? err_trace(r) : 0;
+}
+
 typedef struct MarkerWork {
         GuardPaths paths;
         GuardMarker marker; /* no incident: take it away */

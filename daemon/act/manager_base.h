@@ -103,5 +103,7 @@ void manager_base_stop_done(void *userdata, const ManagerResult *r);
 
 /* The guard's files of this service; to be deinitialised. Return: 0 or -ENOMEM. */
 int manager_base_paths(const ManagerBase *b, GuardPaths *ret);
+/* Lets the service start (@on), or no more: see guard_permit(). */
+int manager_base_permit(const ManagerBase *b, bool on);
 /* ManagerOps.guard where there are no units: the marker file alone. */
 int manager_base_guard_marker(Manager *m, bool on, const char *incident, ManagerDone done, void *userdata);

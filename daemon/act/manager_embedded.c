@@ -26,6 +26,7 @@
 #include "act/manager_cgroup.h"
 #include "act/manager_record.h"
 #include "act/manager_spawn.h"
+#include "act/manager_systemd.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -576,6 +577,8 @@ static int embedded_init(EmbeddedManager *m, const ManagerContext *c)
 
 int manager_embedded_new(Manager **ret, const ManagerContext *c)
 {
+        if (c->bus)
+                return err_trace(manager_transient_new(ret, c));
         EmbeddedManager *m = calloc(1, sizeof(*m));
         if (!m)
                 return err_origin(-ENOMEM);

@@ -21,7 +21,6 @@
 void embedded_record_deinit(EmbeddedRecord *r)
 {
         free(r->cgroup);
-        free(r->unit);
         free(r->invocation);
         *r = (EmbeddedRecord){ 0 };
 }
@@ -31,9 +30,8 @@ int embedded_record_copy(EmbeddedRecord *dst, const EmbeddedRecord *src)
         EmbeddedRecord r = *src;
 
         r.cgroup = strdup_null(src->cgroup);
-        r.unit = strdup_null(src->unit);
         r.invocation = strdup_null(src->invocation);
-        if ((src->cgroup && !r.cgroup) || (src->unit && !r.unit) || (src->invocation && !r.invocation)) {
+        if ((src->cgroup && !r.cgroup) || (src->invocation && !r.invocation)) {
                 embedded_record_deinit(&r);
                 return err_origin(-ENOMEM);
         }
@@ -61,16 +59,16 @@ static int boot_id(char ret[SD_ID128_STRING_MAX])
 
 static int record_parse(const json_t *j, EmbeddedRecord *ret)
 {
-        const char *boot, *invocation, *cgroup = NULL, *unit = NULL;
+        const char *boot, *invocation, *cgroup = NULL;
         json_int_t pid = 0, start = 0, started = 0;
         char now[SD_ID128_STRING_MAX];
         int stopping = 0;
 
-        if (json_unpack((json_t *)j, "{s:s, s:s, s?s, s?s, s?I, s?I, s:I, s?b}", "boot", &boot, "invocation",
-                        &invocation, "cgroup", &cgroup, "unit", &unit, "pid", &pid, "start", &start,
-                        "started", &started, "stopping", &stopping) < 0)
+        if (json_unpack((json_t *)j, "{s:s, s:s, s?s, s:I, s:I, s:I, s?b}", "boot", &boot, "invocation",
+                        &invocation, "cgroup", &cgroup, "pid", &pid, "start", &start, "started", &started,
+                        "stopping", &stopping) < 0)
                 return err_origin(-EBADMSG);
-        if (pid < 0 || pid > INT32_MAX || start < 0 || started < 0 || (!unit && pid == 0))
+        if (pid <= 0 || pid > INT32_MAX || start < 0 || started < 0)
                 return err_origin(-EBADMSG);
 
         int r = boot_id(now);
@@ -82,7 +80,6 @@ static int record_parse(const json_t *j, EmbeddedRecord *ret)
         EmbeddedRecord borrowed = {
                 .main = { .pid = (pid_t)pid, .start = (uint64_t)start },
                 .cgroup = (char *)cgroup,
-                .unit = (char *)unit,
                 .invocation = (char *)invocation,
                 .started = (usec_t)started,
                 .stopping = stopping,
@@ -127,13 +124,11 @@ int embedded_record_write(const char *run_dir, const char *service, const Embedd
                 r = boot_id(boot);
         if (r < 0)
                 return err_trace(r);
-        json_t *j = json_pack("{s:s, s:s, s:s*, s:s*, s:I, s:b}", "boot", boot, "invocation",
-                              record->invocation, "cgroup", record->cgroup, "unit", record->unit, "started",
-                              (json_int_t)record->started, "stopping", record->stopping);
-        if (j && record->main.pid > 0)
-                r = json_object_update_new(j, json_pack("{s:i, s:I}", "pid", (int)record->main.pid, "start",
-                                                        (json_int_t)record->main.start));
-        text = j && r == 0 ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        json_t *j = json_pack("{s:s, s:s, s:s*, s:i, s:I, s:I, s:b}", "boot", boot, "invocation",
+                              record->invocation, "cgroup", record->cgroup, "pid", (int)record->main.pid,
+                              "start", (json_int_t)record->main.start, "started", (json_int_t)record->started,
+                              "stopping", record->stopping);
+        text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(j);
         if (!text || asprintf(&path, "%s/embedded", run_dir) < 0)
                 return err_origin(-ENOMEM);

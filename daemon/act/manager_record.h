@@ -5,7 +5,7 @@
  * after its own restart, and how observe/child learns what to watch. One object:
  *
  *         boot        boot id; a record of another boot means nothing
- *         pid, start  the main process (start time in clock ticks, as in /proc/PID/stat); absent with "unit"
+ *         pid, start  the main process (start time in clock ticks, as in /proc/PID/stat)
  *         cgroup      path of its own control group, absent if it has none
  *         unit        the transient unit it runs in, absent if unjamd forked it: then the unit tells how it
  * ended invocation  128 bits in hex, new with each start started     wall clock, microseconds stopping true
@@ -17,7 +17,6 @@
 typedef struct EmbeddedRecord {
         ProcId main;
         char *cgroup;
-        char *unit;
         char *invocation;
         usec_t started;
         bool stopping;

@@ -45,22 +45,8 @@ static void a_record_comes_back(void **state)
         assert_int_equal(back.main.start, 99);
         assert_string_equal(back.cgroup, "/unjam-imc");
         assert_string_equal(back.invocation, "00ff");
-        assert_null(back.unit);
         assert_int_equal(back.started, 123456);
         assert_true(back.stopping);
-        embedded_record_deinit(&back);
-}
-
-static void a_unit_needs_no_pid(void **state)
-{
-        EmbeddedRecord r = { .unit = (char *)"unjam-imc.service", .invocation = (char *)"00ff" };
-        EmbeddedRecord back = { 0 };
-
-        (void)state;
-        assert_int_equal(embedded_record_write(bed.run_dir, "imc", &r), 0);
-        assert_int_equal(embedded_record_read(bed.run_dir, "imc", &back), 0);
-        assert_string_equal(back.unit, "unjam-imc.service");
-        assert_int_equal(back.main.pid, 0);
         embedded_record_deinit(&back);
 }
 
@@ -119,7 +105,6 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(a_record_comes_back, setup, teardown),
-                cmocka_unit_test_setup_teardown(a_unit_needs_no_pid, setup, teardown),
                 cmocka_unit_test_setup_teardown(another_boots_record_is_none, setup, teardown),
                 cmocka_unit_test_setup_teardown(garbage_is_an_error, setup, teardown),
                 cmocka_unit_test_setup_teardown(names_stay_in_the_directory, setup, teardown),
