@@ -209,6 +209,12 @@ static void hold_refused(Loader *l, const StoreRef *ref, size_t i, int r)
 
         if (r == -ENOMEM || !parent)
                 loader_fail(l, -ENOMEM);
+        else if (!same_mount(dir, parent))
+                loader_fault(l, setting_element(ref->group, "dirs", i),
+                             "hold: no directory beside \"%s\" is on its mount, because it is a mount point "
+                             "itself; "
+                             "let the server use a directory below it, and write that one",
+                             dir);
         else if (ref->hold_given)
                 loader_fault(
                         l, setting_member(ref->group, "hold"),

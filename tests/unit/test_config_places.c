@@ -116,6 +116,25 @@ static void test_hold_on_another_mount(void **state)
         settings_unref(tree_load(t, CONFIG_READ_ONLY | CONFIG_DRY_RUN, NULL));
 }
 
+/* There, no hold could be outside of the store and on its mount. */
+static void test_store_is_a_mount_point(void **state)
+{
+        Tree *t = *state;
+        FakeProbe probe = { .answer = -EXDEV };
+        const ConfigChecks checks = { .userdata = &probe, .probe_rename = fake_probe };
+        struct stat a, b;
+
+        if (stat("/dev/shm", &a) < 0 || stat("/dev", &b) < 0 || a.st_dev == b.st_dev) {
+                print_message("/dev/shm is no mount point\n");
+                skip();
+        }
+        tree_write(t, "unjamd.conf",
+                   "mode = \"act\"; services = ( { name = \"x\"; unit = \"x\"; stores = (\n"
+                   "{ name = \"s\"; dirs = [ \"/dev/shm\" ]; } ); } );");
+        tree_fault(t, 0, &checks, 2,
+                   "because it is a mount point itself; let the server use a directory below");
+}
+
 static void test_rebuildable_on_another_mount(void **state)
 {
         Tree *t = *state;
@@ -195,6 +214,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_default_hold_is_probed, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_given_hold_is_probed, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_hold_on_another_mount, tree_setup, tree_teardown),
+                cmocka_unit_test_setup_teardown(test_store_is_a_mount_point, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_rebuildable_on_another_mount, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_rebuildable_is_excluded, tree_setup, tree_teardown),
                 cmocka_unit_test_setup_teardown(test_missing_directory, tree_setup, tree_teardown),
