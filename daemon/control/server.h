@@ -5,8 +5,8 @@
  * has the protocol.
  *
  * root may ask for everything; members of the configured group may ask for what only reads (status, explain,
- * watch, check); anybody else is told so and let go. The socket's mode lets everyone connect: the permission
- * is checked against what the kernel says of the peer, supplementary groups included.
+ * watch); anybody else is told so and let go. The socket's mode lets everyone connect: the permission is
+ * checked against what the kernel says of the peer, supplementary groups included.
  *
  * `watch` with an optional "service" is dealt with here: after {"watching":true} the client gets every event
  * that is published, until it goes. Events:

@@ -21,7 +21,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define CONFIG_PATH "/etc/unjamd/unjamd.conf"
+#define CONFIG_PATH UNJAM_SYSCONFDIR "/unjamd/unjamd.conf"
 /* Where a daemon is that was not told otherwise. */
 #define STATE_DIR  "/var/lib/unjamd"
 #define RUN_DIR    "/run/unjamd"
