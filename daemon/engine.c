@@ -444,6 +444,21 @@ int engine_start(Engine *e)
         return 0;
 }
 
+void engine_disk_stuck(Engine *e, const char *what, usec_t since)
+{
+        char text[160], length[32];
+
+        engine_enter(e);
+        snprintf(text, sizeof(text), "a disk does not answer: %s has waited for %s", what,
+                 usec_format(length, sizeof(length), usec_sub(e->now.mono, since)));
+        for (size_t k = 0; k < e->n_watches; k++)
+                if (e->watches[k].acting) {
+                        watch_note(&e->watches[k], REASON_ACTION_FAILED, "%s", text);
+                        watch_alert(&e->watches[k], ALERT_DISK_STUCK, text);
+                }
+        engine_leave(e);
+}
+
 static void daemon_committed(void *userdata, int r)
 {
         Engine *e = userdata;

@@ -182,10 +182,16 @@ static bool release_is_direct(const Watch *w)
         return true;
 }
 
+/* Is it to run: does it, or is it on its way? */
+static bool is_wanted(const Watch *w)
+{
+        return w->run == RUN_RUNNING || w->run == RUN_STARTING || w->run == RUN_RESTARTING;
+}
+
 void watch_operation_begin(Watch *w)
 {
         Operation *op = &w->operation;
-        Event ev = { .kind = EVENT_RETURN, .reason = REASON_OPERATOR, .alive = w->run == RUN_RUNNING };
+        Event ev = { .kind = EVENT_RETURN, .reason = REASON_OPERATOR, .alive = is_wanted(w) };
 
         if (op->kind == ACTION_NONE || op->direct)
                 return;

@@ -156,6 +156,7 @@ static void take_messages(Watch *w, const Outcome *o)
                         (void)json_array_append(w->culprits, m);
                         watch_publish(w, "message",
                                       json_pack("{s:s, s:O}", "text", "quarantined", "message", m));
+                        watch_alert(w, ALERT_QUARANTINED, "a message was quarantined: see `unjamctl quarantine list`");
                         w->memory_dirty = true;
                 }
                 (void)watch_record(w, event, json_pack("{s:o}", "data", m));
@@ -257,7 +258,7 @@ static void prepare(Watch *w, ActionKind kind)
 {
         if (w->operation.direct)
                 return;
-        if (kind == ACTION_GUARD) {
+        if (kind == ACTION_GUARD && w->incident.rung != RUNG_RETURN && w->recoveries[0] < w->incident.opened) {
                 for (size_t k = ELEMENTSOF(w->recoveries) - 1; k > 0; k--)
                         w->recoveries[k] = w->recoveries[k - 1];
                 w->recoveries[0] = w->engine->now.wall;

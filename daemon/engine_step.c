@@ -103,7 +103,11 @@ static int step_record(Watch *w, const Incident *from, const Incident *to, const
 static int step_open(Watch *w, const Incident *to)
 {
         char *symptom = w->finding.symptom.detail;
+        char text[320];
 
+        snprintf(text, sizeof(text), "incident %s: %s", to->id,
+                 to->reason == REASON_OPERATOR ? "asked for by an operator" : symptom);
+        watch_alert(w, ALERT_INCIDENT_OPENED, text);
         return watch_record(w, AUDIT_INCIDENT_OPENED,
                             json_pack("{s:s, s:{s:s, s:s, s:b}}", "reason", reason_to_string(to->reason),
                                       "data", "symptom", symptom_kind_to_string(to->symptom), "detail",

@@ -258,7 +258,7 @@ static void make_settings(Sim *s)
                 strv_append(&v->stores[0].rebuildable, "/queue.dat");
         v->recovery = (RecoverySettings){ .restarts = 1,
                                           .max_per_hour = c->max_per_hour ? c->max_per_hour : 3,
-                                          .max_trials = 128,
+                                          .max_trials = c->max_trials ? c->max_trials : 128,
                                           .max_time = 30 * USEC_PER_MIN,
                                           .settle = 5 * USEC_PER_SEC,
                                           .verify = 60 * USEC_PER_SEC };

@@ -41,7 +41,7 @@ typedef struct SimConfig {
         unsigned n_stores;     /* 1 or 2 */
         bool rebuildable;
         Mode mode;
-        unsigned max_per_hour;
+        unsigned max_per_hour, max_trials;
 } SimConfig;
 
 typedef struct Sim Sim;

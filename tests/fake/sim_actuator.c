@@ -99,6 +99,24 @@ static void quarantine(Sim *s, Outcome *o, Message *messages)
         o->n_messages = n;
 }
 
+/* The quarantine id of the simulation is the message's own. */
+static void operate(Sim *s, Outcome *o, Message *messages)
+{
+        for (size_t k = 0; k < s->n_messages; k++) {
+                SimMessage *m = &s->messages[k];
+
+                if (strcmp(m->id, s->action.quarantine) != 0 || !(m->place & PLACE_QUARANTINE))
+                        continue;
+                m->place = o->kind == ACTION_RELEASE ? PLACE_STORE : 0;
+                messages[0] = (Message){ .id = m->id, .store = s->settings->services[0].stores[m->store].name };
+                o->messages = messages;
+                o->n_messages = 1;
+                return;
+        }
+        o->result = RESULT_FAILED;
+        o->detail = "no such message in quarantine";
+}
+
 /* The evidence of a process that holds the message open. */
 static void fill_evidence(Sim *s, Evidence *e, ProcessEvidence *p, OpenFile *f, char *path)
 {
@@ -148,6 +166,10 @@ static void act(Sim *s, Outcome *o, Message *messages)
                 break;
         case ACTION_QUARANTINE:
                 quarantine(s, o, messages);
+                break;
+        case ACTION_RELEASE:
+        case ACTION_DELETE:
+                operate(s, o, messages);
                 break;
         case ACTION_START:
                 assert(s->action.incident[0] == '\0' || s->guarded);

@@ -259,6 +259,67 @@ static void pause_keeps_hands_off(void **state)
         sim_free(s);
 }
 
+static size_t count_place(const Sim *s, uint8_t place)
+{
+        size_t n = 0;
+
+        for (size_t k = 0; k < sim_n_messages(s); k++)
+                n += sim_message(s, k)->place == place;
+        return n;
+}
+
+static void an_operator_releases_and_deletes(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .sees_inflight = true };
+        Sim *s = sim_new(&c);
+        bool ok = false;
+
+        (void)state;
+        sim_poison(s, 5, POISON_HANG, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        sim_poison(s, 5, POISON_NONE, 0); /* somebody has mended the server */
+        (void)sim_ask(s, "quarantine-release", json_pack("{s:s, s:s}", "service", "imc", "id", "m5"), &ok);
+        sim_run(s, sim_now(s) + 5 * USEC_PER_MIN);
+        assert_true(ok);
+        assert_int_equal(sim_count(s, AUDIT_MESSAGE_RELEASED), 1);
+        assert_int_equal(count_place(s, PLACE_QUARANTINE), 0);
+        assert_int_equal(sim_message(s, 5)->delivered, 1);
+        assert_true(sim_running(s)); /* it was stopped for it, and started again */
+        assert_null(sim_ask(s, "quarantine-delete", json_pack("{s:s, s:s}", "service", "imc", "id", "m5"), &ok) ? NULL
+                                                                                                               : s);
+        assert_false(ok);
+        sim_free(s);
+}
+
+static void an_operator_restores_what_is_held(void **state)
+{
+        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .max_trials = 4 };
+        Sim *s = sim_new(&c);
+        const char *id;
+        bool ok = false;
+
+        (void)state;
+        sim_poison(s, 49, POISON_CRASH, 0);
+        sim_poison(s, 1, POISON_CRASH, 0);
+        sim_poison(s, 24, POISON_CRASH, 0);
+        assert_true(sim_run_closed(s, HOUR));
+        assert_string_equal(closed(s, "result"), "escalated");
+        assert_true(ledger(s, "held") > 0);
+        assert_int_equal(ledger(s, "held"), count_place(s, PLACE_HOLD));
+        assert_int_equal(ledger(s, "unaccounted"), 0);
+        for (size_t k = 0; k < sim_n_messages(s); k++)
+                sim_poison(s, k, POISON_NONE, 0);
+        id = json_string_value(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "incident"));
+        (void)sim_ask(s, "restore", json_pack("{s:s, s:s}", "service", "imc", "incident", id), &ok);
+        assert_true(ok);
+        sim_run(s, sim_now(s) + 10 * USEC_PER_MIN);
+        assert_int_equal(count_place(s, PLACE_HOLD), 0);
+        assert_int_equal(count_place(s, 0), 50);
+        sim_free(s);
+}
+
 static void the_hourly_budget(void **state)
 {
         SimConfig c = { .n_messages = 20, .mode = MODE_ACT, .sees_inflight = true, .max_per_hour = 2 };
@@ -331,6 +392,8 @@ int main(void)
                 cmocka_unit_test(an_operators_stop_is_no_failure),
                 cmocka_unit_test(without_a_record_nothing_is_done),
                 cmocka_unit_test(pause_keeps_hands_off),
+                cmocka_unit_test(an_operator_releases_and_deletes),
+                cmocka_unit_test(an_operator_restores_what_is_held),
                 cmocka_unit_test(the_hourly_budget),
                 cmocka_unit_test(dying_at_any_moment),
         };
