@@ -51,7 +51,7 @@ IMPURE_HEADERS = {
 FORBIDDEN_CALLS = {
     "system", "popen", "sprintf", "vsprintf", "gets", "strcpy", "strcat", "strncpy", "strtok", "mktemp", "tmpnam",
     "tempnam", "atoi", "atol", "atoll", "atof", "alloca", "sleep", "usleep", "vfork", "setjmp", "longjmp",
-    "execl", "execlp", "execle", "gmtime", "localtime", "ctime", "asctime", "readdir_r", "getpwnam", "getgrnam",
+    "execl", "execlp", "execle", "gmtime", "localtime", "ctime", "asctime", "readdir_r",
     "gethostbyname", "pcre2_jit_compile",
 }
 SHELLED = re.compile(r"\b(systemctl|journalctl)\b|^(?:/usr)?(?:/bin/)?(?:mv|cp|rm|sh|bash|dash)$")

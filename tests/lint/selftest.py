@@ -31,6 +31,7 @@ CASES = {
     "parameter_counts": (
         [{"daemon/a.c": "int f(int a, int b, int c, int d,\n      int e, int g, int h)\n{\n}\n"}],
         [{"daemon/a.c": "int f(int a, int b, int c, int d, int e, void (*g)(int, int, int))\n{\n}\n"},
+         {"daemon/a.c": "int f(int a, int b, int c, int d, int e, int g, sd_bus_error *h)\n{\n}\n"},
          {"daemon/a.c": "int f(void)\n{\n}\n"}]),
     "switches": ([{"daemon/a.c": BODY % "        default:\n"}], [{"daemon/a.c": "/* default: */ int defaults; "}]),
     "forbidden_calls": ([{"daemon/a.c": BODY % "        system(x);\n"}, {"daemon/a.c": BODY % "        strcpy(a, b);\n"}],

@@ -76,7 +76,9 @@ class Source:
             m = re.search(r"(\w+)\s*\((.*)\)\s*$", head)
             if end is None or not m:
                 continue
-            yield first + 1, m.group(1), parameters(m.group(2)), end - n - 1
+            # The types of libsystemd's callbacks are not ours to choose.
+            n_parameters = 0 if "sd_bus_error *" in m.group(2) else parameters(m.group(2))
+            yield first + 1, m.group(1), n_parameters, end - n - 1
 
 
 def parameters(text):
