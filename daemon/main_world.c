@@ -15,8 +15,12 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "observe/child.h"
+#include "observe/host.h"
+#include "observe/journal.h"
 #include "observe/probe.h"
 #include "observe/progress.h"
+#include "observe/status.h"
+#include "observe/unit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,10 +28,12 @@
 
 #define SYSTEMD "org.freedesktop.systemd1"
 #define SOURCES_MAX 8
+#define DISK_STUCK  (30 * USEC_PER_SEC)
 
 typedef struct SpoolWorker {
         dev_t device;
         Worker *worker;
+        bool stuck;
 } SpoolWorker;
 
 typedef struct Service {
@@ -35,6 +41,7 @@ typedef struct Service {
         Actuator *actuator;
         Source *sources[SOURCES_MAX];
         size_t n_sources;
+        char **units; /* the transient unit of an embedded service, or NULL: the settings' own */
         sd_event_source *refresh;
 } Service;
 
@@ -43,6 +50,7 @@ struct World {
         Settings *settings;
         Runner *runner;
         Worker *proc_worker;
+        JournalReader *journal;
         SpoolWorker *spool_workers;
         size_t n_spool_workers;
         Service *services;
@@ -119,7 +127,7 @@ static int make_manager(World *w, const ServiceSettings *s, Manager **ret)
 
         switch (s->manager) {
         case MANAGER_SYSTEMD:
-                return -EOPNOTSUPP;
+                return manager_systemd_new(ret, &c);
         case MANAGER_EMBEDDED:
                 return manager_embedded_new(ret, &c);
         case MANAGER_COMMAND:
@@ -159,17 +167,65 @@ static int make_actuator(World *w, const ServiceSettings *s, Service *service)
         return r;
 }
 
-static void add_source(Service *service, Source *s)
-{
-        service->sources[service->n_sources++] = s;
-}
-
 static void sink_observe(void *userdata, size_t service, const Observation *o)
 {
         World *w = userdata;
 
         engine_observe(w->engine, service, o);
 }
+
+/* The source of the manager's word: what runs, and how it ended. */
+static int make_state_source(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        sd_bus *bus = w->context.bus;
+        _cleanup_(freep) char *unit = NULL;
+
+        switch (c->settings->manager) {
+        case MANAGER_SYSTEMD:
+                return unit_source_new(ret, c, NULL, bus, SYSTEMD);
+        case MANAGER_EMBEDDED:
+                if (!bus)
+                        return child_source_new(ret, c, w->settings->run_dir);
+                unit = manager_embedded_unit(c->settings->name);
+                if (!unit || strv_append(&service->units, unit) < 0)
+                        return -ENOMEM;
+                return unit_source_new(ret, c, service->units, bus, SYSTEMD);
+        case MANAGER_COMMAND:
+                return status_source_new(ret, c, w->runner, w->proc_worker);
+        case _MANAGER_KIND_MAX:
+        case _MANAGER_KIND_INVALID:
+                break;
+        }
+        return -EINVAL;
+}
+
+static int make_progress(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        Worker *worker;
+        int r = spool_worker(w, c->settings->stores[0].dirs[0], &worker);
+
+        (void)service;
+        return r < 0 ? r : progress_source_new(ret, c, worker);
+}
+
+static int make_probes(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        (void)service;
+        return probe_source_new(ret, c, w->runner);
+}
+
+static int make_journal(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        return journal_source_new(ret, c, service->units, w->journal);
+}
+
+static int make_host(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        (void)service;
+        return host_source_new(ret, c, w->context.bus, w->context.bus ? SYSTEMD : NULL);
+}
+
+typedef int (*MakeSource)(World *w, Service *service, const SourceContext *c, Source **ret);
 
 static int make_sources(World *w, size_t index)
 {
@@ -180,29 +236,23 @@ static int make_sources(World *w, size_t index)
                                   .service = index,
                                   .settings = s,
                                   .owner = w->settings };
-        Source *source;
-        Worker *worker;
-        int r;
+        const struct {
+                MakeSource make;
+                bool wanted;
+        } list[] = {
+                { make_host, true },
+                { make_state_source, true },
+                { make_probes, s->n_probes > 0 },
+                { make_progress, s->n_stores > 0 },
+                { make_journal, s->n_rules > 0 && w->journal },
+        };
 
-        if (s->manager == MANAGER_EMBEDDED) {
-                r = child_source_new(&source, &c, w->settings->run_dir);
+        for (size_t k = 0; k < ELEMENTSOF(list); k++) {
+                int r = list[k].wanted ? list[k].make(w, service, &c, &service->sources[service->n_sources]) : 0;
+
                 if (r < 0)
                         return r;
-                add_source(service, source);
-        }
-        if (s->n_probes > 0) {
-                r = probe_source_new(&source, &c, w->runner);
-                if (r < 0)
-                        return r;
-                add_source(service, source);
-        }
-        if (s->n_stores > 0) {
-                r = spool_worker(w, s->stores[0].dirs[0], &worker);
-                if (r == 0)
-                        r = progress_source_new(&source, &c, worker);
-                if (r < 0)
-                        return r;
-                add_source(service, source);
+                service->n_sources += list[k].wanted;
         }
         return 0;
 }
@@ -248,12 +298,31 @@ static Now port_now(void *userdata)
         return now_read();
 }
 
+/* A worker that does not come back from its disk is said once. */
+static void check_workers(World *w)
+{
+        usec_t now = now_read().mono;
+
+        for (size_t k = 0; k < w->n_spool_workers; k++) {
+                SpoolWorker *s = &w->spool_workers[k];
+                usec_t since = worker_busy_since(s->worker);
+
+                if (since == USEC_INFINITY || usec_add(since, DISK_STUCK) > now)
+                        s->stuck = false;
+                else if (!s->stuck) {
+                        s->stuck = true;
+                        engine_disk_stuck(w->engine, worker_name(s->worker), since);
+                }
+        }
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         World *w = userdata;
 
         (void)source;
         (void)usec;
+        check_workers(w); /* while an action is under way the engine wakes up twice a second */
         engine_tick(w->engine);
         return 0;
 }
@@ -313,6 +382,14 @@ static int make_engine(World *w)
         return r;
 }
 
+static bool any_rules(const Settings *s)
+{
+        for (size_t k = 0; k < s->n_services; k++)
+                if (s->services[k].n_rules > 0)
+                        return true;
+        return false;
+}
+
 static int make_commons(World *w)
 {
         int r = worker_new(&w->proc_worker, w->context.event, "proc");
@@ -320,6 +397,14 @@ static int make_commons(World *w)
         if (r == 0)
                 r = w->context.bus ? runner_systemd_new(&w->runner, w->context.event, w->context.bus, SYSTEMD)
                                    : runner_fork_new(&w->runner, w->context.event);
+        if (r == 0 && any_rules(w->settings)) {
+                const JournalSpec spec = { .event = w->context.event,
+                                           .worker = w->proc_worker,
+                                           .state_dir = w->settings->state_dir,
+                                           .disk = disk_posix() };
+
+                r = journal_reader_new(&w->journal, &spec);
+        }
         if (r == 0)
                 r = sd_event_add_time(w->context.event, &w->timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_timer, w);
         if (r < 0)
@@ -386,6 +471,7 @@ World *world_free(World *w)
                 for (size_t j = s->n_sources; j > 0; j--)
                         source_free(s->sources[j - 1]);
         }
+        w->journal = journal_reader_free(w->journal);
         /* Workers before actuators: a job that still runs belongs to one. */
         for (size_t k = 0; k < w->n_spool_workers; k++)
                 worker_free(w->spool_workers[k].worker);
@@ -393,6 +479,8 @@ World *world_free(World *w)
         w->proc_worker = worker_free(w->proc_worker);
         for (size_t k = 0; w->services && k < w->settings->n_services; k++)
                 actuator_free(w->services[k].actuator);
+        for (size_t k = 0; w->services && k < w->settings->n_services; k++)
+                strv_free(w->services[k].units);
         engine_free(w->engine);
         runner_free(w->runner);
         sd_event_source_disable_unref(w->timer);
