@@ -259,19 +259,19 @@ class Imc:
         base = self.m.path(SPOOL + "/.unjam/quarantine")
         where = {}
         for entry in os.listdir(base):
-            for name in os.listdir("%s/%s/files" % (base, entry)):
-                where[name] = "%s/%s" % (base, entry)
+            for path, _, names in os.walk("%s/%s/files" % (base, entry)):
+                where.update({name: ("%s/%s" % (base, entry), "%s/%s" % (path, name)) for name in names})
         check_equal(sorted(where), sorted(poisons), "files in quarantine")
         for name, before in poisons.items():
-            record, path = listed[name], "%s/files/%s" % (where[name], name)
+            record, (entry, path) = listed[name], where[name]
             st = os.lstat(path)
             check_equal((digest_of(path), st.st_ino, oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns), before,
                         name + " in quarantine")
             check_equal(record["store"], store, name + "'s store")
             check_equal(record["service"], "imc", name + "'s service")
             check_equal(record["files"][0]["sha256"], before[0], name + "'s digest")
-            check_equal(os.stat(where[name]).st_mode & 0o7777, 0o700, "mode of the quarantine directory")
-            with open(where[name] + "/message.json") as f:
+            check_equal(os.stat(entry).st_mode & 0o7777, 0o700, "mode of the quarantine directory")
+            with open(entry + "/message.json") as f:
                 check_equal(json.load(f)["id"], name, "message.json")
 
     def check_undisturbed(self):
