@@ -180,7 +180,13 @@ static void act(Sim *s, Outcome *o, Message *messages)
                 if (s->config.starts_never_end)
                         o->result = RESULT_TIMEOUT;
                 break;
-        default:
+        case ACTION_NONE:
+        case ACTION_COLLECT:
+        case ACTION_WATCH:
+        case ACTION_PLAN:
+        case ACTION_CLOSE:
+        case _ACTION_KIND_MAX:
+        case _ACTION_KIND_INVALID:
                 break;
         }
 }
