@@ -15,10 +15,18 @@
 
 #include <errno.h>
 
-int error_report(int r, const char *kind, const char *file, int line);
+void error_report(int r, const char *kind, const char *file, int line);
+
+/* Inline, so that whoever reads the caller, a static analyser too, sees that the code passes unchanged. */
+static inline int error_pass(int r, const char *kind, const char *file, int line)
+{
+        if (r < 0)
+                error_report(r, kind, file, line);
+        return r;
+}
 
 /* Both yield @r unchanged. */
-#define err_origin(r) error_report((r), "origin", __FILE__, __LINE__)
-#define err_trace(r)  error_report((r), "trace", __FILE__, __LINE__)
+#define err_origin(r) error_pass((r), "origin", __FILE__, __LINE__)
+#define err_trace(r)  error_pass((r), "trace", __FILE__, __LINE__)
 /* A positive code that has no handler here is a bug of ours: -ENOTRECOVERABLE. Others pass. */
-#define err_fold(r) error_report((r) > 0 ? -ENOTRECOVERABLE : (r), "fold", __FILE__, __LINE__)
+#define err_fold(r) error_pass((r) > 0 ? -ENOTRECOVERABLE : (r), "fold", __FILE__, __LINE__)
