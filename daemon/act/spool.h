@@ -3,15 +3,16 @@
 /*
  * Spool: the stores of one service on disk, and the moving of messages between store, hold and quarantine.
  *
- * Everything here may wait for a disk and is called from a worker thread, never from the loop. The service must be
- * dead for all calls but spool_inventory, spool_message, spool_quarantine (from hold only) and the operator's two.
- * Every call looks at the disk first and does what is missing, so each can be repeated after a crash at any point.
- * Where messages are is read from the disk itself. See the table of places at the top of spool.c.
+ * Everything here may wait for a disk and is called from a worker thread, never from the loop. The service
+ * must be dead for all calls but spool_inventory, spool_message, spool_quarantine (from hold only) and the
+ * operator's two. Every call looks at the disk first and does what is missing, so each can be repeated after
+ * a crash at any point. Where messages are is read from the disk itself. See the table of places at the top
+ * of spool.c.
  */
 
+#include "act/actuator.h"
 #include "base/disk.h"
 #include "base/worker.h"
-#include "act/actuator.h"
 #include "model/layout.h"
 #include "model/message.h"
 #include "model/settings.h"
@@ -28,37 +29,42 @@ static inline void spool_freep(Spool **s)
 
 /* What each call reports; all members may be left alone by a call that has nothing to say of them. */
 typedef struct SpoolReport {
-        Inventory *inventory;      /* in/out, NULL: not wanted */
-        json_t *data;              /* object the call adds to: counts, fall-backs, refusals, manifest digest */
-        char *detail;              /* set on error: what failed, with the path, UTF-8; caller frees */
-        Job *job;                  /* progress and cancel, or NULL */
+        Inventory *inventory; /* in/out, NULL: not wanted */
+        json_t *data;         /* object the call adds to: counts, fall-backs, refusals, manifest digest */
+        char *detail;         /* set on error: what failed, with the path, UTF-8; caller frees */
+        Job *job;             /* progress and cancel, or NULL */
 } SpoolReport;
 
 /*
- * Scans store, hold and quarantine of each store into @roster: adds new messages (ARRIVED unless @first, then BEFORE;
- * odd kinds of file get SUSPECT), sets places, and marks what is in no place any more CONSUMED if @ran (the service
- * has run since the last inventory), else LOST.
+ * Scans store, hold and quarantine of each store into @roster: adds new messages (ARRIVED unless @first, then
+ * BEFORE; odd kinds of file get SUSPECT), sets places, and marks what is in no place any more CONSUMED if
+ * @ran (the service has run since the last inventory), else LOST.
  */
-int spool_inventory(Spool *s, const char *incident, Roster *roster, bool first, bool ran, SpoolReport *report);
+int spool_inventory(Spool *s, const char *incident, Roster *roster, bool first, bool ran,
+                    SpoolReport *report);
 
 /*
- * After it, exactly the messages of @held (and those in quarantine) are out of the stores; a message's control file
- * leaves first and comes back last. With @store, only that store's messages are moved. -ECANCELED between slices.
+ * After it, exactly the messages of @held (and those in quarantine) are out of the stores; a message's
+ * control file leaves first and comes back last. With @store, only that store's messages are moved.
+ * -ECANCELED between slices.
  */
-int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet *held, size_t store, SpoolReport *report);
+int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet *held, size_t store,
+                SpoolReport *report);
 
 /*
- * The whole store (or STORE_ALL) into hold: one exchange per directory with a clone of its empty skeleton; where a
- * directory cannot be exchanged, sliced moves (the report says so). Other stores are left alone.
+ * The whole store (or STORE_ALL) into hold: one exchange per directory with a clone of its empty skeleton;
+ * where a directory cannot be exchanged, sliced moves (the report says so). Other stores are left alone.
  */
 int spool_set_aside(Spool *s, const char *incident, Roster *roster, size_t store, SpoolReport *report);
 
-/* Rebuildable files of @store (or all) into the incident's folder; read-only and immutable flags are cleared first. */
+/* Rebuildable files of @store (or all) into the incident's folder; read-only and immutable flags are cleared
+ * first. */
 int spool_purge(Spool *s, const char *incident, size_t store, SpoolReport *report);
 
 /*
- * Moves these (wherever they are) into HOLD/quarantine/QID/files and writes message.json. @why: object "id" -> object
- * that is merged into message.json. On success *@ret_ids has the QID of each message in the order of the set.
+ * Moves these (wherever they are) into HOLD/quarantine/QID/files and writes message.json. @why: object "id"
+ * -> object that is merged into message.json. On success *@ret_ids has the QID of each message in the order
+ * of the set.
  */
 int spool_quarantine(Spool *s, const char *incident, Roster *roster, const MessageSet *set, const json_t *why,
                      Message **ret, char ***ret_ids, size_t *ret_n, SpoolReport *report);
@@ -67,8 +73,9 @@ int spool_quarantine(Spool *s, const char *incident, Roster *roster, const Messa
 int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret);
 
 /*
- * An operator's: back to its store (or to @target on the same mount), or unlinked. QIDs are as `quarantine list` shows
- * them. A complete message goes back live only where live_return says so; the caller sees to that.
+ * An operator's: back to its store (or to @target on the same mount), or unlinked. QIDs are as `quarantine
+ * list` shows them. A complete message goes back live only where live_return says so; the caller sees to
+ * that.
  */
 int spool_release(Spool *s, const char *quarantine, const char *target, Message *ret, SpoolReport *report);
 int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *report);
@@ -83,7 +90,7 @@ int spool_resolve(const Spool *s, const char *path, size_t *ret_store, const cha
 bool spool_covers(const Spool *s, const char *path);
 
 /*
- * For configuration: can files really be renamed and exchanged between @dir and @hold (probe files, inside this
- * process' own sandbox)? Makes @hold if missing. Return: 0, -EXDEV ..., the errno of the refusal.
+ * For configuration: can files really be renamed and exchanged between @dir and @hold (probe files, inside
+ * this process' own sandbox)? Makes @hold if missing. Return: 0, -EXDEV ..., the errno of the refusal.
  */
 int spool_probe_rename(Disk *disk, const char *dir, const char *hold);

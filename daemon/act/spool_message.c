@@ -46,9 +46,17 @@ static int files_add(Message *m, const MessageFile *f)
         return 0;
 }
 
+typedef struct Recorder {
+        Message *message;
+        const char *shown;
+        int root;
+        bool still;
+} Recorder;
+
 /* One entry. Return: 0 with its type, -ENOENT ... */
-static int record_file(Message *m, const char *shown, int root, const char *path, FileType *ret)
+static int record_file(const Recorder *rec, const char *path, FileType *ret)
 {
+        int root = rec->root;
         _cleanup_(closep) int fd = -1;
         MessageFile f = {};
         struct stat st;
@@ -66,11 +74,11 @@ static int record_file(Message *m, const char *shown, int root, const char *path
         f.gid = st.st_gid;
         f.mtime = st.st_mtim;
         f.inode = st.st_ino;
-        if (f.type == FILE_REGULAR)
+        if (f.type == FILE_REGULAR && !(rec->still && spool_file_is_busy(root, path)))
                 file_digest(root, path, &st, &f);
-        if (asprintf(&f.path, "%s/%s", shown, path) < 0)
+        if (asprintf(&f.path, "%s/%s", rec->shown, path) < 0)
                 return err_origin(-ENOMEM);
-        r = files_add(m, &f);
+        r = files_add(rec->message, &f);
         if (r < 0) {
                 free(f.path);
                 return err_trace(r);
@@ -79,15 +87,15 @@ static int record_file(Message *m, const char *shown, int root, const char *path
         return 0;
 }
 
-static int record_add(Message *m, const char *shown, int root, const char *path, unsigned depth);
+static int record_add(const Recorder *rec, const char *path, unsigned depth);
 
-static int record_directory(Message *m, const char *shown, int root, const char *path, unsigned depth)
+static int record_directory(const Recorder *rec, const char *path, unsigned depth)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
         int fd;
 
-        fd = dir_open_beneath(root, path);
+        fd = dir_open_beneath(rec->root, path);
         if (fd < 0)
                 return fd == -EXDEV ? 0 : err_trace(fd);
         dir = fdopendir(fd);
@@ -103,27 +111,29 @@ static int record_directory(Message *m, const char *shown, int root, const char 
                         continue;
                 if (asprintf(&below, "%s/%s", path, e->d_name) < 0)
                         return err_origin(-ENOMEM);
-                r = record_add(m, shown, root, below, depth + 1);
+                r = record_add(rec, below, depth + 1);
                 if (r < 0 && r != -ENOENT)
                         return err_trace(r);
         }
         return errno > 0 ? err_origin(-errno) : 0;
 }
 
-static int record_add(Message *m, const char *shown, int root, const char *path, unsigned depth)
+static int record_add(const Recorder *rec, const char *path, unsigned depth)
 {
         FileType type;
         int r;
 
-        r = record_file(m, shown, root, path, &type);
+        r = record_file(rec, path, &type);
         if (r < 0 || type != FILE_DIRECTORY || depth >= SPOOL_DEPTH_MAX || strlen(path) > SPOOL_PATH_MAX)
                 return r;
-        return record_directory(m, shown, root, path, depth);
+        return record_directory(rec, path, depth);
 }
 
-int spool_record_add(Message *m, const char *shown, int root, const char *path)
+int spool_record_add(Message *m, const char *shown, int root, const char *path, bool still)
 {
-        return record_add(m, shown, root, path, 0);
+        const Recorder rec = { .message = m, .shown = shown, .root = root, .still = still };
+
+        return record_add(&rec, path, 0);
 }
 
 int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32_t index, Message *ret)
@@ -143,7 +153,8 @@ int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32
 
                 if (item->message != index)
                         continue;
-                r = spool_record_add(&m, tree->dir->path, tree->root[item->side], spool_list_path(l, item));
+                r = spool_record_add(&m, tree->dir->path, tree->root[item->side], spool_list_path(l, item),
+                                     item->side == SIDE_HOLD);
                 if (r == -ENOENT)
                         r = 0;
         }

@@ -231,9 +231,12 @@ int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p);
 
 /* --- spool_message.c: full records --- */
 
-/* Adds the record of @path below @root (and, for a directory, of what is in it); @shown is the directory's
- * path. */
-int spool_record_add(Message *m, const char *shown, int root, const char *path);
+/*
+ * Adds the record of @path below @root (and, for a directory, of what is in it); @shown is the directory's
+ * path. With
+ * @still, a file that somebody is writing gets no digest; only where no server is at work.
+ */
+int spool_record_add(Message *m, const char *shown, int root, const char *path, bool still);
 /* The record of roster entry @index from the items in @l that are its; *@ret is zeroed first. */
 int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32_t index, Message *ret);
 

@@ -350,7 +350,8 @@ static int record_extend(const Quarantine *q, uint32_t index, Message *m)
 
                 if (item->message != index || message_find(m, tree->dir->path, path))
                         continue;
-                r = spool_record_add(m, tree->dir->path, tree->root[item->side], path);
+                r = spool_record_add(m, tree->dir->path, tree->root[item->side], path,
+                                     item->side == SIDE_HOLD);
                 if (r < 0 && r != -ENOENT)
                         return err_trace(r);
                 added = 1;

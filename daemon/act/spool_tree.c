@@ -21,6 +21,23 @@ bool spool_name_ok(const char *name)
         return name && *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* For a kernel or a sandbox without openat2: opened, and then asked where it is. */
+static int plain_open_and_ask(const char *path)
+{
+        _cleanup_(closep) int fd = -1;
+        _cleanup_(freep) char *real = NULL;
+        char link[64];
+
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return err_origin(-errno);
+        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        real = realpath(link, NULL);
+        if (!real)
+                return err_origin(-errno);
+        return strcmp(real, path) == 0 ? TAKE_FD(fd) : err_origin(-ELOOP);
+}
+
 /* Opens an absolute directory path that holds no symbolic link at all. */
 static int plain_open(const char *path)
 {
@@ -33,6 +50,8 @@ static int plain_open(const char *path)
         do
                 fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
         while (fd < 0 && errno == EINTR);
+        if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+                return plain_open_and_ask(path);
         return fd < 0 ? err_origin(-errno) : (int)fd;
 }
 

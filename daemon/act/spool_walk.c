@@ -8,11 +8,13 @@
  *
  * A directory whose path looks like a message's is one of two things: a hash directory under a pattern that
  * takes a part of it for an id (qmail's mess/10/123), or a directory where a file should be. It is the former
- * if a file of its own name in it would belong to a message, too. Test: tests/unit/test_spool_walk.c.
+ * if a file of its own name in it would belong to a message, too, and it is empty or holds what a hash
+ * directory holds. Test: tests/unit/test_spool_walk.c.
  */
 #include "act/spool_private.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,8 +68,8 @@ static int path_push(Walk *w, const char *name)
 {
         size_t len = strlen(name), need = w->len + 1 + len + 1;
 
-        /* Room for the same name once more: looks_like_folder() tries it. */
-        need += len + 1;
+        /* Room for one name more: looks_like_folder() tries some. */
+        need += 1 + NAME_MAX;
         if (need > w->allocated) {
                 char *p = realloc(w->path, need * 2);
 
@@ -91,17 +93,57 @@ static bool is_skipped(const Walk *w)
         return path_is_ignored(w->store->settings->exclude, w->path);
 }
 
-/* Would a file of the directory's own name in it be a message's? Room was made by path_push(). */
-static int looks_like_folder(Walk *w, const char *name)
+/* Would @name in the directory that the path names be a message's? Room was made by path_push(). */
+static int would_match(Walk *w, const char *name)
 {
+        size_t len = strlen(name);
         const char *id;
-        size_t id_len, len = strlen(name);
+        size_t id_len;
         int r;
 
         w->path[w->len] = '/';
         memcpy(w->path + w->len + 1, name, len + 1);
         r = layout_match(w->store->layout, w->path, w->len + 1 + len, &id, &id_len);
         w->path[w->len] = '\0';
+        return r < 0 ? err_trace(r) : r == 0;
+}
+
+/* Is nothing in the directory that a hash directory would hold, but something else? */
+static int holds_other_things(Walk *w, int dirfd, const char *name)
+{
+        _cleanup_(closedirp) DIR *dir = NULL;
+        const struct dirent *e;
+        bool other = false;
+        int fd, r;
+
+        fd = dir_open_beneath(dirfd, name);
+        if (fd < 0)
+                return 0; /* the walk will find out why */
+        dir = fdopendir(fd);
+        if (!dir) {
+                close(fd);
+                return err_origin(-ENOMEM);
+        }
+        while ((e = readdir(dir))) {
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                r = would_match(w, e->d_name);
+                if (r != 0 || e->d_type == DT_DIR)
+                        return r < 0 ? err_trace(r) : 0;
+                other = true;
+        }
+        return other;
+}
+
+/* A directory whose path is a message's: >0 if it is a hash directory all the same. */
+static int looks_like_folder(Walk *w, int dirfd, const char *name)
+{
+        int r;
+
+        r = would_match(w, name);
+        if (r <= 0)
+                return r;
+        r = holds_other_things(w, dirfd, name);
         return r < 0 ? err_trace(r) : r == 0;
 }
 
@@ -125,7 +167,7 @@ static int entry_classify(Walk *w, SpoolSeen *seen)
                 return 0;
         }
         if (seen->type == FILE_DIRECTORY && !directory) {
-                r = looks_like_folder(w, seen->name);
+                r = looks_like_folder(w, seen->dirfd, seen->name);
                 if (r < 0)
                         return err_trace(r);
                 if (r > 0) {
