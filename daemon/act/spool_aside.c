@@ -60,7 +60,8 @@ static int manifest_line(FILE *out, const SpoolTree *tree, const char *path)
 
 static int manifest_lines(FILE *out, SpoolTrees *t, SpoolList *l, SpoolReport *report, Manifest *m)
 {
-        qsort_r(l->items, l->n_items, sizeof(l->items[0]), compare_item, l);
+        if (l->n_items > 0)
+                qsort_r(l->items, l->n_items, sizeof(l->items[0]), compare_item, l);
         for (size_t i = 0; i < l->n_items; i++) {
                 const SpoolItem *item = l->items + i;
                 int r;

@@ -269,8 +269,11 @@ int spool_list_move(SpoolTrees *t, SpoolList *l, SpoolReport *report, SpoolMoved
 
         for (size_t i = 0; i < l->n_items; i++)
                 m.n += l->items[i].side != l->items[i].wanted;
-        m.items = m.n > 0 ? calloc(m.n, sizeof(m.items[0])) : NULL;
-        if (m.n > 0 && !m.items)
+        *ret = m.moved;
+        if (m.n == 0)
+                return 0;
+        m.items = calloc(m.n, sizeof(m.items[0]));
+        if (!m.items)
                 return err_origin(-ENOMEM);
         m.n = 0;
         for (size_t i = 0; i < l->n_items; i++)
