@@ -73,7 +73,7 @@ static const json_t *first_record(const Story *s, const char *event)
 static void print_symptom(const Ctl *c, const Story *s)
 {
         const json_t *opened = first_record(s, "incident.opened"), *symptom = first_record(s, "symptom");
-        const json_t *from = symptom ? symptom : opened;
+        const json_t *from = opened && record_string(opened, "symptom") ? opened : symptom;
         const char *kind = from ? record_string(from, "symptom") : NULL,
                    *detail = from ? record_string(from, "detail") : NULL;
         _cleanup_(freep) char *text = NULL;

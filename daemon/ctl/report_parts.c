@@ -41,24 +41,45 @@ static int add_process(Table *t, const json_t *p)
                                                                            : report_word(p, "name") });
 }
 
-static void print_files(const Ctl *c, const json_t *processes)
+/* Is it a file of a message that is to blame? */
+static bool is_culprit(const Story *s, const char *path)
+{
+        const json_t *m, *f;
+        size_t i, k;
+
+        json_array_foreach(s->culprits, i, m) json_array_foreach(
+                json_object_get(m, "files"), k, f) if (strcmp(report_word(f, "path"), path) == 0) return true;
+        return false;
+}
+
+/* The files of culprits, or the others; each once for a process. At most @max lines. */
+static void print_files(const Ctl *c, const Story *s, const json_t *processes, bool culprits, size_t max)
 {
         const json_t *p, *f;
-        size_t i, k, shown = 0;
+        size_t i, k, n = 0;
 
-        json_array_foreach(processes, i, p) json_array_foreach(json_object_get(p, "files"), k, f)
+        json_array_foreach(processes, i, p)
         {
-                const char *path = report_word(f, "path");
+                char **seen = NULL;
 
-                if (strncmp(path, "/dev/", 5) == 0 || shown++ >= FILES_SHOWN)
-                        continue;
-                fprintf(c->out, "  %" JSON_INTEGER_FORMAT " has open", report_number(p, "pid"));
-                report_text(c, " ", path, "");
-                fprintf(c->out, "%s%s\n", json_is_true(json_object_get(f, "write")) ? " (writing)" : "",
-                        json_is_true(json_object_get(f, "deleted")) ? " (deleted)" : "");
+                json_array_foreach(json_object_get(p, "files"), k, f)
+                {
+                        const char *path = report_word(f, "path");
+
+                        if (strncmp(path, "/dev/", 5) == 0 || is_culprit(s, path) != culprits ||
+                            strv_contains(seen, path) || strv_append(&seen, path) < 0 || n++ >= max)
+                                continue;
+                        fprintf(c->out, "  %" JSON_INTEGER_FORMAT " has open", report_number(p, "pid"));
+                        report_text(c, " ", path, "");
+                        fprintf(c->out, "%s%s%s\n",
+                                json_is_true(json_object_get(f, "write")) ? " (writing)" : "",
+                                json_is_true(json_object_get(f, "deleted")) ? " (deleted)" : "",
+                                culprits ? ": the message that is to blame" : "");
+                }
+                strv_free(seen);
         }
-        if (shown > FILES_SHOWN)
-                fprintf(c->out, "  and %zu more files\n", shown - FILES_SHOWN);
+        if (n > max)
+                fprintf(c->out, "  and %zu more files\n", n - max);
 }
 
 static void print_log(const Ctl *c, const json_t *lines)
@@ -126,7 +147,8 @@ void report_evidence(const Ctl *c, const Story *s)
                 table_print(t, c->out, c->colour);
         else
                 fputs("  No process of the service was alive.\n", c->out);
-        print_files(c, json_object_get(data, "processes"));
+        print_files(c, s, json_object_get(data, "processes"), true, FILES_SHOWN);
+        print_files(c, s, json_object_get(data, "processes"), false, FILES_SHOWN);
         print_log(c, json_object_get(data, "lines"));
         print_causes(c, s);
         report_text(c, "  Not complete: ", report_word(data, "note"), "\n");
@@ -157,7 +179,7 @@ void report_trials(const Ctl *c, const Story *s)
 {
         static const Column columns[] = { { .title = "  TRIAL", .right = true },
                                           { .title = "AT" },
-                                          { .title = "WITH" },
+                                          { .title = "STEP" },
                                           { .title = "HELD BACK", .right = true },
                                           { .title = "OUTCOME", .word = true },
                                           { .title = "TAKEN", .right = true },
@@ -239,7 +261,8 @@ static void print_other(const Ctl *c, const json_t *record)
 
         fputs(report_word(record, "event"), c->out);
         if (json_is_integer(count))
-                fprintf(c->out, ": %" JSON_INTEGER_FORMAT " messages", json_integer_value(count));
+                fprintf(c->out, ": %" JSON_INTEGER_FORMAT " message%s", json_integer_value(count),
+                        json_integer_value(count) == 1 ? "" : "s");
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 const char *text = record_string(record, names[i]);
 
@@ -272,7 +295,8 @@ static void print_trial_line(const Ctl *c, const json_t *record)
                 fputs("started", c->out);
         report_text(c, " (", rung ? rung : "", ")");
         if (json_is_integer(held))
-                fprintf(c->out, ", %" JSON_INTEGER_FORMAT " messages held back", json_integer_value(held));
+                fprintf(c->out, ", %" JSON_INTEGER_FORMAT " message%s held back", json_integer_value(held),
+                        json_integer_value(held) == 1 ? "" : "s");
 }
 
 void report_timeline(const Ctl *c, const Story *s)

@@ -172,21 +172,13 @@ usec_t shelf_expires(const Settings *settings, const json_t *message)
         const char *service = json_string_value(json_object_get(message, "service")),
                    *store = json_string_value(json_object_get(message, "store"));
         const ServiceSettings *s = service ? settings_find(settings, service) : NULL;
-        usec_t youngest = 0, lifetime = 0;
-        json_t *file;
-        size_t i;
+        usec_t lifetime = 0;
+        struct timespec ts;
 
         for (size_t k = 0; s && store && k < s->n_stores; k++)
                 if (strcmp(s->stores[k].name, store) == 0)
                         lifetime = s->stores[k].queue_lifetime;
-        json_array_foreach(json_object_get(message, "files"), i, file)
-        {
-                const char *text = json_string_value(json_object_get(file, "mtime"));
-                struct timespec ts;
-
-                if (text && rfc3339_parse(text, &ts) == 0 && ts.tv_sec > 0 &&
-                    (usec_t)ts.tv_sec * USEC_PER_SEC > youngest)
-                        youngest = (usec_t)ts.tv_sec * USEC_PER_SEC;
-        }
-        return lifetime > 0 && youngest > 0 ? usec_add(youngest, lifetime) : 0;
+        if (lifetime == 0 || rfc3339_parse(when(message), &ts) < 0 || ts.tv_sec <= 0)
+                return 0;
+        return usec_add((usec_t)ts.tv_sec * USEC_PER_SEC, lifetime);
 }

@@ -23,6 +23,9 @@ int shelf_read(const Settings *settings, const char *service, json_t **ret, char
  */
 json_t *shelf_find(const json_t *list, const char *id, bool *ret_several);
 
-/* When the server would give it up: the youngest time of its files and the store's queue_lifetime. 0: not
- * known. */
+/*
+ * When the server would have given it up at the latest: the store's queue_lifetime after it was quarantined.
+ * (The times of its files prove nothing: a spool that was copied has old ones, and what is expired may be
+ * deleted.) 0: not known.
+ */
 usec_t shelf_expires(const Settings *settings, const json_t *message);

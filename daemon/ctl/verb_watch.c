@@ -55,6 +55,11 @@ static void line_clear(Watching *w)
         w->line_open = false;
 }
 
+static const char *plural(json_int_t n)
+{
+        return n == 1 ? "" : "s";
+}
+
 /* "14:00:00 imc  " before each line. */
 static void line_begin(Watching *w, const char *service)
 {
@@ -90,9 +95,11 @@ static void show_trial(const Watching *w, const json_t *e)
         fprintf(w->c->out, "trial %" JSON_INTEGER_FORMAT " ", number(e, "trial"));
         print_word(w, word(e, "text"));
         if (json_object_get(e, "held"))
-                fprintf(w->c->out, ", %" JSON_INTEGER_FORMAT " messages held back", number(e, "held"));
+                fprintf(w->c->out, ", %" JSON_INTEGER_FORMAT " message%s held back", number(e, "held"),
+                        plural(number(e, "held")));
         if (number(e, "departed") > 0)
-                fprintf(w->c->out, ", %" JSON_INTEGER_FORMAT " messages taken", number(e, "departed"));
+                fprintf(w->c->out, ", %" JSON_INTEGER_FORMAT " message%s taken", number(e, "departed"),
+                        plural(number(e, "departed")));
 }
 
 static void show_message(const Watching *w, const json_t *e)
@@ -104,7 +111,8 @@ static void show_message(const Watching *w, const json_t *e)
                 print_text(w, " ", word(e, "text"));
                 print_text(w, ": unjamctl quarantine show ", word(message, "quarantine"));
         } else {
-                fprintf(w->c->out, "%" JSON_INTEGER_FORMAT " messages ", number(e, "count"));
+                fprintf(w->c->out, "%" JSON_INTEGER_FORMAT " message%s ", number(e, "count"),
+                        plural(number(e, "count")));
                 print_text(w, "", word(e, "text"));
         }
 }
@@ -174,7 +182,7 @@ static void show_figures(Watching *w, const json_t *s)
 
         line_begin(w, word(s, "service"));
         print_word(w, word(s, "state"));
-        fprintf(w->c->out, "  %" JSON_INTEGER_FORMAT " messages waiting", waiting);
+        fprintf(w->c->out, "  %" JSON_INTEGER_FORMAT " message%s waiting", waiting, plural(waiting));
         if (waiting < last)
                 fprintf(w->c->out, ", mail flows (%" JSON_INTEGER_FORMAT " fewer)", last - waiting);
         if (number(s, "quarantined") > 0)

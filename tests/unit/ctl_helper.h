@@ -331,7 +331,7 @@ static inline void world_quarantine(World *w)
         world_file(w, "hold/quarantine/q1/message.json",
                    "{\"v\":1,\"id\":\"m4\",\"store\":\"in\",\"service\":\"imc\",\"incident\":"
                    "\"20261122T140001-imc\","
-                   "\"quarantined_at\":\"2026-11-22T14:01:00.000000Z\",\"evidence\":[\"held_open\"],"
+                   "\"quarantined_at\":\"2099-11-22T14:01:00.000000Z\",\"evidence\":[\"held_open\"],"
                    "\"weight\":8.5,"
                    "\"maybe_repeated\":true,\"files\":[{\"path\":\"/spool/In/"
                    "m4\",\"type\":\"file\",\"size\":512,"

@@ -61,12 +61,15 @@ static void test_expiry(void **state)
         World *w = *state;
         Settings *s = settings(w);
         json_t *m = json_loads(
-                "{\"service\":\"imc\",\"store\":\"in\",\"files\":[{\"mtime\":\"1970-01-02T00:00:00Z\"},"
-                "{\"mtime\":\"1970-01-03T00:00:00.5Z\"},{\"mtime\":\"never\"}]}",
+                "{\"service\":\"imc\",\"store\":\"in\",\"quarantined_at\":\"1970-01-03T00:00:00.5Z\","
+                "\"files\":[{\"mtime\":\"1970-01-02T00:00:00Z\"}]}",
                 0, NULL);
 
         assert_int_equal(shelf_expires(s, m), 2 * USEC_PER_DAY + 5 * USEC_PER_DAY);
         json_object_set_new(m, "store", json_string("gone"));
+        assert_int_equal(shelf_expires(s, m), 0);
+        json_object_set_new(m, "store", json_string("in"));
+        json_object_set_new(m, "quarantined_at", json_string("never"));
         assert_int_equal(shelf_expires(s, m), 0);
         json_object_del(m, "service");
         assert_int_equal(shelf_expires(s, m), 0);
