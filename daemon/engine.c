@@ -140,8 +140,10 @@ void watch_unpause(Watch *w)
 
         watch_event(w, &ev);
         if (w->finding.verdict == VERDICT_FAULT) { /* it was confirmed while nobody listened */
-                ev = (Event){ .kind = EVENT_FAULT, .reason = w->finding.reason,
-                              .symptom = w->finding.symptom.kind, .alive = w->run == RUN_RUNNING };
+                ev = (Event){ .kind = EVENT_FAULT,
+                              .reason = w->finding.reason,
+                              .symptom = w->finding.symptom.kind,
+                              .alive = w->run == RUN_RUNNING };
                 watch_incident_id(w, ev.id);
                 watch_event(w, &ev);
         }

@@ -156,7 +156,8 @@ static void take_messages(Watch *w, const Outcome *o)
                         (void)json_array_append(w->culprits, m);
                         watch_publish(w, "message",
                                       json_pack("{s:s, s:O}", "text", "quarantined", "message", m));
-                        watch_alert(w, ALERT_QUARANTINED, "a message was quarantined: see `unjamctl quarantine list`");
+                        watch_alert(w, ALERT_QUARANTINED,
+                                    "a message was quarantined: see `unjamctl quarantine list`");
                         w->memory_dirty = true;
                 }
                 (void)watch_record(w, event, json_pack("{s:o}", "data", m));
@@ -241,7 +242,8 @@ static void on_outcome(void *userdata, const Outcome *o)
         } else if (o->kind == ACTION_UNGUARD) {
                 w->ports.expect(w->ports.userdata, w->index, false, NULL);
                 if (ev.kind == EVENT_FAILED)
-                        watch_alert(w, ALERT_ESCALATED, "the guard could not be taken away: see `unjamctl explain`");
+                        watch_alert(w, ALERT_ESCALATED,
+                                    "the guard could not be taken away: see `unjamctl explain`");
         } else if (w->incident.rung == RUNG_RETURN &&
                    (o->kind == ACTION_RESTORE || o->kind == ACTION_RELEASE)) {
                 watch_operation_ended(w, o);
@@ -258,7 +260,8 @@ static void prepare(Watch *w, ActionKind kind)
 {
         if (w->operation.direct)
                 return;
-        if (kind == ACTION_GUARD && w->incident.rung != RUNG_RETURN && w->recoveries[0] < w->incident.opened) {
+        if (kind == ACTION_GUARD && w->incident.rung != RUNG_RETURN &&
+            w->recoveries[0] < w->incident.opened) {
                 for (size_t k = ELEMENTSOF(w->recoveries) - 1; k > 0; k--)
                         w->recoveries[k] = w->recoveries[k - 1];
                 w->recoveries[0] = w->engine->now.wall;

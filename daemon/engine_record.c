@@ -212,9 +212,9 @@ void watch_alert(Watch *w, AlertKind kind, const char *text)
 
         alert_send(&w->engine->ports.alerts, &alert);
         if (kind != ALERT_RECORD_UNAVAILABLE)
-                (void)watch_record(
-                        w, AUDIT_ALERT,
-                        json_pack("{s:{s:s, s:s}}", "data", "kind", alert_kind_to_string(kind), "text", text));
+                (void)watch_record(w, AUDIT_ALERT,
+                                   json_pack("{s:{s:s, s:s}}", "data", "kind", alert_kind_to_string(kind),
+                                             "text", text));
         watch_publish(w, "alert", json_pack("{s:s, s:s}", "kind", alert_kind_to_string(kind), "text", text));
 }
 

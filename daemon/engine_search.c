@@ -377,11 +377,12 @@ json_t *watch_why(const Watch *w)
                 (void)json_array_append_new(evidence, json_string("healthy_without_it"));
                 id = watch_text_id(roster_id(&w->roster, k, &len), e->id_len);
                 if (id)
-                        (void)json_object_set_new(all, json_string_value(id),
-                                                  json_pack("{s:o, s:f, s:b}", "evidence", evidence, "weight",
-                                                            index != SIZE_MAX ? isolate_weight(w->search, index)
-                                                                              : SUSPECT_WEIGHT,
-                                                            "maybe_repeated", !!(e->flags & MESSAGE_REPEATED)));
+                        (void)json_object_set_new(
+                                all, json_string_value(id),
+                                json_pack("{s:o, s:f, s:b}", "evidence", evidence, "weight",
+                                          index != SIZE_MAX ? isolate_weight(w->search, index)
+                                                            : SUSPECT_WEIGHT,
+                                          "maybe_repeated", !!(e->flags & MESSAGE_REPEATED)));
                 else
                         json_decref(evidence);
                 json_decref(id);

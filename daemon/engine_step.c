@@ -150,7 +150,8 @@ static void on_committed(void *userdata, int r)
                         if (!p->failed) {
                                 watch_note(w, REASON_RECORD_UNAVAILABLE, "the record cannot be written: %s",
                                            strerror(-p->error));
-                                watch_alert(w, ALERT_RECORD_UNAVAILABLE,
+                                watch_alert(
+                                        w, ALERT_RECORD_UNAVAILABLE,
                                         "the record cannot be written: nothing is done until it can (free "
                                         "space on the file system of state_dir and the audit trail)");
                         }

@@ -63,9 +63,9 @@ struct Watch {
         Diagnosis *diagnosis;
         Finding finding; /* the last one that said something */
         Pending pending;
-        bool acting; /* the actuator has an action of ours */
-        bool fresh;           /* the roster's places are those of this life of unjamd */
-        bool refreshing;      /* an inventory is taken first; then comes: */
+        bool acting;     /* the actuator has an action of ours */
+        bool fresh;      /* the roster's places are those of this life of unjamd */
+        bool refreshing; /* an inventory is taken first; then comes: */
         Step deferred;
         Event queue[QUEUE_MAX];
         size_t n_queue;
@@ -95,14 +95,14 @@ struct Watch {
         json_t *records;        /* audit records that wait for the next commit */
         Message *messages;      /* of the last outcome: not owned */
 
-        json_t *why;          /* of the culprits that are being quarantined */
+        json_t *why; /* of the culprits that are being quarantined */
         Operation operation;
         ControlReply *reply; /* of the operation, or NULL: nobody waits for it */
         bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */
         usec_t resume_at;    /* ... but not longer than this (monotonic) */
         RunState run;        /* the manager's last word */
-        bool first_start;     /* embedded: this unjamd has started it once */
-        usec_t check_at;      /* monotonic: the next baseline of cause checks; 0: as soon as it is healthy */
+        bool first_start;    /* embedded: this unjamd has started it once */
+        usec_t check_at;     /* monotonic: the next baseline of cause checks; 0: as soon as it is healthy */
         usec_t paused_until; /* monotonic; 0: not paused */
         usec_t since;        /* wall: the last change of state */
         usec_t down_since;   /* wall: when the service was last seen to be down, for outage_ms; 0: it is up */
@@ -179,6 +179,7 @@ json_t *watch_text_id(const char *id, size_t len);
 /* engine_control.c */
 void watch_operation_ended(Watch *w, const Outcome *o);
 void watch_operation_begin(Watch *w);
-/* An operation of unjamd's own, beside the machine: START of an embedded service, COLLECT as baseline of its checks. */
+/* An operation of unjamd's own, beside the machine: START of an embedded service, COLLECT as baseline of its
+ * checks. */
 void watch_operate_itself(Watch *w, ActionKind kind);
 void watch_operation_clear(Watch *w);

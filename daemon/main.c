@@ -3,12 +3,14 @@
  *
  *      unjamd [-c FILE] [--check-config] [--dry-run] [--foreground] [--version] [--help]
  *
- * Everything else is put together in main_world.c. Always in the foreground, Type=notify; logs to stderr (the journal,
- * under systemd). SIGTERM and SIGINT end it (open incidents stay open and go on at the next start), SIGHUP reloads.
+ * Everything else is put together in main_world.c. Always in the foreground, Type=notify; logs to stderr (the
+ * journal, under systemd). SIGTERM and SIGINT end it (open incidents stay open and go on at the next start),
+ * SIGHUP reloads.
  *
  * A reload reads the configuration anew. A fault in it, or an open incident, keeps the old one running.
  *
- * Exit status: 0 ended on request, or --check-config found nothing; 1 faults, or it could not run; 2 wrong usage.
+ * Exit status: 0 ended on request, or --check-config found nothing; 1 faults, or it could not run; 2 wrong
+ * usage.
  */
 #include "act/spool.h"
 #include "base/cleanup.h"
@@ -97,7 +99,9 @@ static char *faults_text(const ConfigFaults *faults)
 /* Return: 0 with *@ret, or a negated errno with *@ret_error (caller frees). */
 static int load(Daemon *d, Settings **ret, char **ret_error)
 {
-        const ConfigChecks checks = { .userdata = d, .unit_exists = check_unit, .probe_rename = check_rename };
+        const ConfigChecks checks = { .userdata = d,
+                                      .unit_exists = check_unit,
+                                      .probe_rename = check_rename };
         ConfigFaults faults = { 0 };
         int r = config_load(d->path, d->flags, &checks, ret, &faults);
 
@@ -173,8 +177,9 @@ static int reload(void *userdata, char **ret_error)
 
                 alert_send(&sink, &alert);
         }
-        (void)engine_record(world_engine(d->world), r < 0 ? AUDIT_CONFIG_REJECTED : AUDIT_CONFIG_LOADED,
-                            json_pack("{s:{s:s, s:s?}}", "data", "path", d->path, "error", r < 0 ? *ret_error : NULL));
+        (void)engine_record(
+                world_engine(d->world), r < 0 ? AUDIT_CONFIG_REJECTED : AUDIT_CONFIG_LOADED,
+                json_pack("{s:{s:s, s:s?}}", "data", "path", d->path, "error", r < 0 ? *ret_error : NULL));
         sd_notify(0, "READY=1");
         return r;
 }
@@ -303,8 +308,8 @@ static int build(Daemon *d, char **ret_error)
         if (r == 0)
                 r = open_record(d);
         if (r == 0)
-                r = control_server_new(&d->control, d->event, d->settings->run_dir, d->settings->control_group,
-                                       &handler);
+                r = control_server_new(&d->control, d->event, d->settings->run_dir,
+                                       d->settings->control_group, &handler);
         if (r < 0) {
                 if (asprintf(ret_error, "record or control socket: %s", strerror(-r)) < 0)
                         *ret_error = NULL;
@@ -314,8 +319,9 @@ static int build(Daemon *d, char **ret_error)
         r = world_new(&d->world, &context, d->settings, ret_error);
         if (r < 0)
                 return r;
-        (void)engine_record(world_engine(d->world), AUDIT_DAEMON_STARTED,
-                            json_pack("{s:{s:s, s:i}}", "data", "version", UNJAM_VERSION, "pid", (int)getpid()));
+        (void)engine_record(
+                world_engine(d->world), AUDIT_DAEMON_STARTED,
+                json_pack("{s:{s:s, s:i}}", "data", "version", UNJAM_VERSION, "pid", (int)getpid()));
         (void)engine_record(world_engine(d->world), AUDIT_CONFIG_LOADED,
                             json_pack("{s:{s:s, s:I}}", "data", "path", d->path, "services",
                                       (json_int_t)d->settings->n_services));
@@ -358,9 +364,12 @@ static int run(Daemon *d)
 int main(int argc, char **argv)
 {
         static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
-                { "dry-run", no_argument, NULL, 'n' },      { "foreground", no_argument, NULL, 'f' },
-                { "version", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
+                { "config", required_argument, NULL, 'c' },
+                { "check-config", no_argument, NULL, 'k' },
+                { "dry-run", no_argument, NULL, 'n' },
+                { "foreground", no_argument, NULL, 'f' },
+                { "version", no_argument, NULL, 'v' },
+                { "help", no_argument, NULL, 'h' },
                 { NULL, 0, NULL, 0 },
         };
         Daemon d = { .path = UNJAM_SYSCONFDIR "/unjamd/unjamd.conf" };

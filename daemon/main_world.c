@@ -1,11 +1,11 @@
 /*
  * main_world - puts the real parts together for one configuration
  *
- * One worker for each file system that holds a spool, one for /proc; one manager, actuator and set of sources for each
- * service; one engine, and one timer that it sets.
+ * One worker for each file system that holds a spool, one for /proc; one manager, actuator and set of sources
+ * for each service; one engine, and one timer that it sets.
  *
- * Sources are refreshed from a deferred event, never inside a call of the engine: a source may report at once, and the
- * engine must not be entered twice.
+ * Sources are refreshed from a deferred event, never inside a call of the engine: a source may report at
+ * once, and the engine must not be entered twice.
  *
  * Test: tests/system, init/quickstart
  */
@@ -26,7 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SYSTEMD "org.freedesktop.systemd1"
+#define SYSTEMD     "org.freedesktop.systemd1"
 #define SOURCES_MAX 8
 #define DISK_STUCK  (30 * USEC_PER_SEC)
 
@@ -73,8 +73,8 @@ bool bus_unit_exists(sd_bus *bus, const char *unit)
         const char *path;
         bool exists;
 
-        if (sd_bus_call_method(bus, SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "LoadUnit", &error, &reply,
-                               "s", unit) < 0 ||
+        if (sd_bus_call_method(bus, SYSTEMD, "/org/freedesktop/systemd1", SYSTEMD ".Manager", "LoadUnit",
+                               &error, &reply, "s", unit) < 0 ||
             sd_bus_message_read(reply, "o", &path) < 0 ||
             sd_bus_get_property_string(bus, SYSTEMD, path, SYSTEMD ".Unit", "LoadState", &error, &state) < 0)
                 exists = true; /* it cannot be asked now: the source says so later */
@@ -248,7 +248,8 @@ static int make_sources(World *w, size_t index)
         };
 
         for (size_t k = 0; k < ELEMENTSOF(list); k++) {
-                int r = list[k].wanted ? list[k].make(w, service, &c, &service->sources[service->n_sources]) : 0;
+                int r = list[k].wanted ? list[k].make(w, service, &c, &service->sources[service->n_sources])
+                                       : 0;
 
                 if (r < 0)
                         return r;
@@ -283,7 +284,8 @@ static void port_expect(void *userdata, size_t service, bool ours, const char *i
                 source_expect(s->sources[k], ours, invocation);
 }
 
-static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler, void *handler_data)
+static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler,
+                         void *handler_data)
 {
         (void)userdata;
         (void)service;
@@ -406,7 +408,8 @@ static int make_commons(World *w)
                 r = journal_reader_new(&w->journal, &spec);
         }
         if (r == 0)
-                r = sd_event_add_time(w->context.event, &w->timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_timer, w);
+                r = sd_event_add_time(w->context.event, &w->timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC, on_timer,
+                                      w);
         if (r < 0)
                 return r;
         (void)sd_event_source_set_description(w->timer, "engine");

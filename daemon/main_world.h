@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * World: everything real that one configuration needs, put together: engine, managers, actuators, sources, workers.
- * Part of main; nobody else includes it. A reload makes a new one in place of the old.
+ * World: everything real that one configuration needs, put together: engine, managers, actuators, sources,
+ * workers. Part of main; nobody else includes it. A reload makes a new one in place of the old.
  */
 
 #include "control/handler.h"

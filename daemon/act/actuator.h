@@ -3,9 +3,10 @@
 /*
  * Actuator: what the engine can do to the world for one service.
  *
- * perform() begins one action and calls done() exactly once from the event loop, later or at once. At most one action
- * of an actuator is under way. Every action can be repeated: it looks at the world first and does what is missing, so
- * that after a crash "perform it again" and "find out whether it happened" are the same thing.
+ * perform() begins one action and calls done() exactly once from the event loop, later or at once. At most
+ * one action of an actuator is under way. Every action can be repeated: it looks at the world first and does
+ * what is missing, so that after a crash "perform it again" and "find out whether it happened" are the same
+ * thing.
  *
  * Implementations: service_actuator (real), null_actuator (observe mode: reads like the real one, answers
  * RESULT_OBSERVED to what would change anything), fake_actuator (tests/fake).
@@ -28,11 +29,12 @@ typedef struct Action {
         size_t store;          /* SET_ASIDE: store index or STORE_ALL */
         bool with_causes;      /* COLLECT: run the cause checks too */
         bool healthy;          /* COLLECT: the service is healthy now; its cause checks are the baseline */
-        const MessageSet *set; /* PLACE: held afterwards, all others released. QUARANTINE: these. RESTORE: but for these */
-        Roster *roster;        /* read and updated by inventories; the actuator's while the action is under way */
+        const MessageSet *set; /* PLACE: held afterwards, all others released. QUARANTINE: these. RESTORE: but
+                                  for these */
+        Roster *roster; /* read and updated by inventories; the actuator's while the action is under way */
         const char *quarantine; /* RELEASE, DELETE: the quarantine id; with @target for `release --to` */
         const char *target;
-        json_t *data;          /* QUARANTINE: object id -> why (for message.json); borrowed */
+        json_t *data; /* QUARANTINE: object id -> why (for message.json); borrowed */
 } Action;
 
 /* The counts of an inventory, for the record. */
@@ -44,12 +46,12 @@ typedef struct Outcome {
         ActionKind kind;
         uint64_t seq;
         ResultKind result;
-        Reason reason;         /* why it failed, where there is a word for it */
-        const char *detail;    /* UTF-8, for the record; NULL: nothing to add */
-        bool alive;            /* COLLECT, STOP: something of the service lives */
+        Reason reason;          /* why it failed, where there is a word for it */
+        const char *detail;     /* UTF-8, for the record; NULL: nothing to add */
+        bool alive;             /* COLLECT, STOP: something of the service lives */
         const char *invocation; /* START: of the run that was started, or NULL */
-        json_t *data;          /* record data of this outcome (pids killed, files moved ...); borrowed, may be NULL */
-        const Evidence *evidence; /* COLLECT; borrowed */
+        json_t *data; /* record data of this outcome (pids killed, files moved ...); borrowed, may be NULL */
+        const Evidence *evidence;  /* COLLECT; borrowed */
         const CauseResult *causes; /* COLLECT with_causes; borrowed */
         size_t n_causes;
         bool has_inventory;
@@ -67,10 +69,11 @@ typedef struct ActuatorOps {
         /* Progress of the action under way, in messages or files; 0 of 0 if it has none. */
         void (*progress)(Actuator *a, uint64_t *ret_done, uint64_t *ret_total);
         /*
-         * Maps an absolute path (of an open file, or named by a source) to a message. Return: 0 with *@ret_store and
-         * the id inside @path, or ACTUATOR_E_NONE. Paths inside hold count as the store's.
+         * Maps an absolute path (of an open file, or named by a source) to a message. Return: 0 with
+         * *@ret_store and the id inside @path, or ACTUATOR_E_NONE. Paths inside hold count as the store's.
          */
-        int (*resolve)(Actuator *a, const char *path, size_t *ret_store, const char **ret_id, size_t *ret_len);
+        int (*resolve)(Actuator *a, const char *path, size_t *ret_store, const char **ret_id,
+                       size_t *ret_len);
         Actuator *(*free)(Actuator *a);
 } ActuatorOps;
 
@@ -88,7 +91,8 @@ static inline void actuator_progress(Actuator *a, uint64_t *ret_done, uint64_t *
 {
         a->ops->progress(a, ret_done, ret_total);
 }
-static inline int actuator_resolve(Actuator *a, const char *path, size_t *ret_store, const char **ret_id, size_t *ret_len)
+static inline int actuator_resolve(Actuator *a, const char *path, size_t *ret_store, const char **ret_id,
+                                   size_t *ret_len)
 {
         return a->ops->resolve(a, path, ret_store, ret_id, ret_len);
 }

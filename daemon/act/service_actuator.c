@@ -1,14 +1,15 @@
 /*
  * service_actuator - the Actuator on the real world
  *
- * Holds one Task at a time. Process control goes to the Manager at once; everything about messages runs in the spool
- * worker, everything about /proc in the proc worker. The outcome is reported from the loop, exactly once.
+ * Holds one Task at a time. Process control goes to the Manager at once; everything about messages runs in
+ * the spool worker, everything about /proc in the proc worker. The outcome is reported from the loop, exactly
+ * once.
  *
- * `dead` is what the manager proved last; `ran` tells an inventory whether messages that are gone were consumed by the
- * service or have vanished while it was dead.
+ * `dead` is what the manager proved last; `ran` tells an inventory whether messages that are gone were
+ * consumed by the service or have vanished while it was dead.
  *
- * Failure: each errno becomes RESULT_FAILED with a detail that names the path; a stranger that holds a file becomes
- * REASON_STRANGER, a rename that a mount forbids REASON_RENAME_REFUSED.
+ * Failure: each errno becomes RESULT_FAILED with a detail that names the path; a stranger that holds a file
+ * becomes REASON_STRANGER, a rename that a mount forbids REASON_RENAME_REFUSED.
  *
  * Test: tests/unit/test_service_actuator.c
  */
@@ -277,7 +278,8 @@ static int service_resolve(Actuator *actuator, const char *path, size_t *ret_sto
 {
         ServiceActuator *a = (ServiceActuator *)actuator;
 
-        return a->spool && spool_resolve(a->spool, path, ret_store, ret_id, ret_len) == 0 ? 0 : ACTUATOR_E_NONE;
+        return a->spool && spool_resolve(a->spool, path, ret_store, ret_id, ret_len) == 0 ? 0
+                                                                                          : ACTUATOR_E_NONE;
 }
 
 static Actuator *service_free(Actuator *actuator)

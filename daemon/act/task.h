@@ -3,8 +3,8 @@
 /*
  * Task: one action of the real actuator under way. Private to act/service_actuator.c and act/task_*.c.
  *
- * An action is a short chain of phases; each phase ends by calling task_next() with the phase that follows, or
- * task_finish(). Phases that wait for a disk or for /proc run in a worker (task_submit).
+ * An action is a short chain of phases; each phase ends by calling task_next() with the phase that follows,
+ * or task_finish(). Phases that wait for a disk or for /proc run in a worker (task_submit).
  */
 
 #include "act/causes.h"
@@ -15,9 +15,9 @@ typedef struct ServiceActuator ServiceActuator;
 typedef struct Task Task;
 
 struct Task {
-        Job job;                /* first: the worker hands it back */
+        Job job; /* first: the worker hands it back */
         ServiceActuator *owner;
-        Action action;          /* borrowed strings and sets stay valid until the outcome */
+        Action action; /* borrowed strings and sets stay valid until the outcome */
         OutcomeHandler done;
         void *userdata;
         void (*then)(Task *t, int r); /* after the worker */
@@ -37,21 +37,21 @@ struct Task {
         json_t *data;
         char *detail;
         char *invocation;
-        size_t next_command;    /* rebuild commands, after_release commands */
+        size_t next_command; /* rebuild commands, after_release commands */
         Run *run;
-        bool ran;               /* the service has run since the last inventory */
-        bool moved_back;        /* mail was put back */
+        bool ran;        /* the service has run since the last inventory */
+        bool moved_back; /* mail was put back */
 };
 
 struct ServiceActuator {
         Actuator actuator;
         ServiceActuatorConfig config;
-        Spool *spool;           /* made by the first job that needs it; in the spool worker only, but for resolve */
+        Spool *spool; /* made by the first job that needs it; in the spool worker only, but for resolve */
         Causes *causes;
-        Task *task;             /* the one under way */
-        bool dead;              /* proved, and not started since */
-        bool ran;               /* it has run since the last inventory */
-        bool returned;          /* mail was put back while it was dead: tell it after the start */
+        Task *task;    /* the one under way */
+        bool dead;     /* proved, and not started since */
+        bool ran;      /* it has run since the last inventory */
+        bool returned; /* mail was put back while it was dead: tell it after the start */
 };
 
 /* Runs @work in @worker, then @then in the loop. Failure to submit ends the task. */
@@ -64,7 +64,8 @@ void task_finish_errno(Task *t, int r);
 int task_open_spool(Task *t);
 /* An inventory into the action's roster. In the worker. */
 int task_inventory(Task *t);
-/* Waits for strangers that hold a file of a store; -EBUSY with detail and data if they stay. In the worker. */
+/* Waits for strangers that hold a file of a store; -EBUSY with detail and data if they stay. In the worker.
+ */
 int task_wait_for_strangers(Task *t);
 
 /* The phases of each action: task_collect.c, task_move.c, task_run.c */

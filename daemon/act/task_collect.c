@@ -1,9 +1,9 @@
 /*
  * task_collect - evidence before anything is killed: processes, log lines, cause checks, inventory
  *
- * Three phases, so that each waits only for what it needs: /proc and the journal in the proc worker, the cause checks
- * through the runner, the inventory in the spool worker. A phase that fails leaves a note; COLLECT itself always ends
- * with RESULT_DONE, for evidence is never a condition for going on.
+ * Three phases, so that each waits only for what it needs: /proc and the journal in the proc worker, the
+ * cause checks through the runner, the inventory in the spool worker. A phase that fails leaves a note;
+ * COLLECT itself always ends with RESULT_DONE, for evidence is never a condition for going on.
  *
  * Also here: waiting for strangers, which asks the same question of /proc.
  *
@@ -20,9 +20,9 @@
 #include <string.h>
 #include <time.h>
 
-#define LOG_SINCE        (10 * USEC_PER_MIN)
-#define STRANGER_WAIT    (10 * USEC_PER_SEC)
-#define STRANGER_PERIOD  (500 * USEC_PER_MSEC)
+#define LOG_SINCE       (10 * USEC_PER_MIN)
+#define STRANGER_WAIT   (10 * USEC_PER_SEC)
+#define STRANGER_PERIOD (500 * USEC_PER_MSEC)
 
 static bool covers(void *userdata, const char *path)
 {
@@ -131,9 +131,10 @@ static int name_strangers(Task *t, const Evidence *e)
         for (size_t k = 0; k < e->n_processes; k++) {
                 const ProcessEvidence *p = &e->processes[k];
 
-                (void)json_array_append_new(list, json_pack("{s:i, s:o, s:o}", "pid", (int)p->id.pid, "command",
-                                                            json_from_text(p->command ? p->command : p->name), "file",
-                                                            json_from_text(p->n_files ? p->files[0].path : NULL)));
+                (void)json_array_append_new(
+                        list, json_pack("{s:i, s:o, s:o}", "pid", (int)p->id.pid, "command",
+                                        json_from_text(p->command ? p->command : p->name), "file",
+                                        json_from_text(p->n_files ? p->files[0].path : NULL)));
         }
         free(t->detail);
         if (asprintf(&t->detail, "process %d (%s) is not of the service and holds a file of its stores",

@@ -1,8 +1,8 @@
 /*
  * task_move - actions on messages: hold, set aside, quarantine, back again
  *
- * Each is one job in the spool worker: an inventory (what has the service consumed?), strangers waited for, the move,
- * an inventory of what came of it. Full records are made of messages while they are few.
+ * Each is one job in the spool worker: an inventory (what has the service consumed?), strangers waited for,
+ * the move, an inventory of what came of it. Full records are made of messages while they are few.
  *
  * Called by service_actuator. Test: tests/unit/test_service_actuator.c
  */
@@ -63,8 +63,8 @@ static int move(Task *t, SpoolReport *report)
         case ACTION_SET_ASIDE:
                 return spool_set_aside(spool, a->incident, a->roster, a->store, report);
         case ACTION_QUARANTINE:
-                return spool_quarantine(spool, a->incident, a->roster, a->set, a->data, &t->messages, &t->message_ids,
-                                        &t->n_messages, report);
+                return spool_quarantine(spool, a->incident, a->roster, a->set, a->data, &t->messages,
+                                        &t->message_ids, &t->n_messages, report);
         case ACTION_NONE:
         case ACTION_COLLECT:
         case ACTION_GUARD:

@@ -1,8 +1,9 @@
 /*
  * task_run - actions with commands: purge and rebuild, and telling a server that mail is back
  *
- * Commands run one after the other through the runner. A rebuild that fails fails the action (the service would start
- * without its state); an after_release command that fails is only recorded: the server finds the mail by itself, later.
+ * Commands run one after the other through the runner. A rebuild that fails fails the action (the service
+ * would start without its state); an after_release command that fails is only recorded: the server finds the
+ * mail by itself, later.
  *
  * Called by service_actuator. Test: tests/unit/test_service_actuator.c
  */
@@ -27,9 +28,10 @@ static void record_run(Task *t, const char *key, char *const *argv, const RunRes
                 list = json_array();
                 (void)json_object_set_new(t->data, key, list);
         }
-        (void)json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:b, s:o}", "command", json_from_text(command),
-                                                    "exit_code", r->exit_code, "signal", r->signal, "timed_out",
-                                                    r->timed_out, "output", json_from_text(output)));
+        (void)json_array_append_new(list,
+                                    json_pack("{s:o, s:i, s:i, s:b, s:o}", "command", json_from_text(command),
+                                              "exit_code", r->exit_code, "signal", r->signal, "timed_out",
+                                              r->timed_out, "output", json_from_text(output)));
         free(command);
         free(output);
 }
@@ -119,7 +121,8 @@ static void announced(void *userdata, const RunResult *result)
         Task *t = userdata;
 
         t->run = NULL;
-        record_run(t, "after_release", t->owner->config.service->stores[t->next_command - 1].after_release, result);
+        record_run(t, "after_release", t->owner->config.service->stores[t->next_command - 1].after_release,
+                   result);
         announce_next(t);
 }
 

@@ -23,7 +23,14 @@ typedef struct ControlRequest {
  * answer ends a request. @body is stolen. May be called after handle() has returned; a client that went away
  * makes it a no-op.
  */
-void control_reply(ControlReply *reply, bool ok, json_t *body);
+struct ControlReply {
+        void (*answer)(ControlReply *reply, bool ok, json_t *body);
+};
+
+static inline void control_reply(ControlReply *reply, bool ok, json_t *body)
+{
+        reply->answer(reply, ok, body);
+}
 
 typedef struct ControlHandler {
         void *userdata;

@@ -28,6 +28,8 @@
 #define BACKLOG      16
 #define GROUP_BUFFER 16384
 
+typedef struct Reply Reply;
+
 typedef struct Client {
         ControlServer *server;
         struct Client *next;
@@ -35,16 +37,17 @@ typedef struct Client {
         bool gone;
         bool may_act;
         char *peer;
-        ControlReply *replies; /* that are owed */
+        Reply *replies; /* that are owed */
         size_t n_replies;
         bool watches;
         int64_t watch_id;
         char *watch_service; /* NULL: all */
 } Client;
 
-struct ControlReply {
-        Client *client; /* NULL: it is gone */
-        ControlReply *next;
+struct Reply {
+        ControlReply port; /* first: what the handler gets */
+        Client *client;    /* NULL: it is gone */
+        Reply *next;
         int64_t id;
 };
 
@@ -76,12 +79,13 @@ static void client_refuse(Client *c, int64_t id, const char *error)
         json_decref(body);
 }
 
-void control_reply(ControlReply *reply, bool ok, json_t *body)
+static void reply_answer(ControlReply *port, bool ok, json_t *body)
 {
+        Reply *reply = (Reply *)port;
         Client *c = reply->client;
 
         if (c) {
-                for (ControlReply **p = &c->replies; *p; p = &(*p)->next)
+                for (Reply **p = &c->replies; *p; p = &(*p)->next)
                         if (*p == reply) {
                                 *p = reply->next;
                                 c->n_replies--;
@@ -98,7 +102,7 @@ void control_reply(ControlReply *reply, bool ok, json_t *body)
 
 static void client_free(Client *c)
 {
-        for (ControlReply *r = c->replies; r; r = r->next)
+        for (Reply *r = c->replies; r; r = r->next)
                 r->client = NULL;
         connection_free(c->connection);
         free(c->peer);
@@ -130,7 +134,7 @@ static void client_watch(Client *c, int64_t id, const json_t *args)
 static void client_request(Client *c, int64_t id, const char *verb, const json_t *args)
 {
         const ControlRequest request = { .verb = verb, .args = args, .may_act = c->may_act, .peer = c->peer };
-        ControlReply *reply;
+        Reply *reply;
 
         if (!c->may_act && !access_verb_reads(verb)) {
                 client_refuse(c, id, "not permitted: only root may do this; try again with sudo");
@@ -149,10 +153,10 @@ static void client_request(Client *c, int64_t id, const char *verb, const json_t
                 client_refuse(c, id, "out of memory: try again");
                 return;
         }
-        *reply = (ControlReply){ .client = c, .next = c->replies, .id = id };
+        *reply = (Reply){ .port = { .answer = reply_answer }, .client = c, .next = c->replies, .id = id };
         c->replies = reply;
         c->n_replies++;
-        c->server->handler.handle(c->server->handler.userdata, &request, reply);
+        c->server->handler.handle(c->server->handler.userdata, &request, &reply->port);
 }
 
 static void on_packet(void *userdata, Connection *connection, const char *packet, size_t len, bool truncated)

@@ -307,8 +307,8 @@ size_t sim_count(const Sim *s, AuditEvent event)
         size_t n = 0, k;
         json_t *o;
 
-        json_array_foreach(s->records, k, o)
-                n += strcmp(json_string_value(json_object_get(o, "event")), audit_event_to_string(event)) == 0;
+        json_array_foreach(s->records, k, o) n +=
+                strcmp(json_string_value(json_object_get(o, "event")), audit_event_to_string(event)) == 0;
         return n;
 }
 
@@ -328,18 +328,21 @@ const json_t *sim_records(const Sim *s)
         return s->records;
 }
 
-struct ControlReply {
+typedef struct SimReply {
+        ControlReply port;
         Sim *sim;
-};
+} SimReply;
 
-static struct ControlReply the_reply;
-
-void control_reply(ControlReply *reply, bool ok, json_t *body)
+static void answer(ControlReply *port, bool ok, json_t *body)
 {
-        json_decref(reply->sim->reply);
-        reply->sim->reply = body;
-        reply->sim->reply_ok = ok;
+        Sim *s = ((SimReply *)port)->sim;
+
+        json_decref(s->reply);
+        s->reply = body;
+        s->reply_ok = ok;
 }
+
+static SimReply the_reply = { .port = { .answer = answer } };
 
 const json_t *sim_ask(Sim *s, const char *verb, json_t *args, bool *ret_ok)
 {
@@ -348,7 +351,7 @@ const json_t *sim_ask(Sim *s, const char *verb, json_t *args, bool *ret_ok)
         json_decref(s->reply);
         s->reply = NULL;
         the_reply.sim = s;
-        engine_handle(s->engine, &request, &the_reply);
+        engine_handle(s->engine, &request, &the_reply.port);
         for (unsigned k = 0; k < 100 && !s->reply; k++)
                 sim_run(s, s->now + 10 * USEC_PER_MSEC);
         json_decref(args);

@@ -1,11 +1,12 @@
 #pragma once
 
 /*
- * Sim: a mail service, its stores, an actuator and a recorder in memory, in virtual time; and the real engine on them.
+ * Sim: a mail service, its stores, an actuator and a recorder in memory, in virtual time; and the real engine
+ * on them.
  *
- * The service works off the messages in its stores one after the other, `each` apart. Poison makes it crash or hang. The
- * actuator moves messages between places as the real one promises to. Nothing waits: sim_run() jumps from one moment at
- * which something happens to the next.
+ * The service works off the messages in its stores one after the other, `each` apart. Poison makes it crash
+ * or hang. The actuator moves messages between places as the real one promises to. Nothing waits: sim_run()
+ * jumps from one moment at which something happens to the next.
  */
 
 #include "engine.h"
@@ -34,11 +35,11 @@ typedef struct SimConfig {
         bool starts_never_end; /* start job hangs */
         bool stop_hangs;       /* SIGTERM is ignored */
         bool unkillable;
-        bool bad_state;        /* dies at start until it is purged */
-        bool sees_inflight;    /* evidence shows the file that is held open */
-        bool veto;             /* a cause check says no */
-        bool stranger;         /* moving is refused */
-        unsigned n_stores;     /* 1 or 2 */
+        bool bad_state;     /* dies at start until it is purged */
+        bool sees_inflight; /* evidence shows the file that is held open */
+        bool veto;          /* a cause check says no */
+        bool stranger;      /* moving is refused */
+        unsigned n_stores;  /* 1 or 2 */
         bool rebuildable;
         Mode mode;
         unsigned max_per_hour, max_trials;

@@ -93,7 +93,8 @@ static void quarantine(Sim *s, Outcome *o, Message *messages)
                         continue;
                 assert(m->place & (PLACE_HOLD | PLACE_QUARANTINE));
                 m->place = PLACE_QUARANTINE;
-                messages[n++] = (Message){ .id = m->id, .store = s->settings->services[0].stores[m->store].name };
+                messages[n++] =
+                        (Message){ .id = m->id, .store = s->settings->services[0].stores[m->store].name };
         }
         o->messages = messages;
         o->n_messages = n;
@@ -108,7 +109,8 @@ static void operate(Sim *s, Outcome *o, Message *messages)
                 if (strcmp(m->id, s->action.quarantine) != 0 || !(m->place & PLACE_QUARANTINE))
                         continue;
                 m->place = o->kind == ACTION_RELEASE ? PLACE_STORE : 0;
-                messages[0] = (Message){ .id = m->id, .store = s->settings->services[0].stores[m->store].name };
+                messages[0] =
+                        (Message){ .id = m->id, .store = s->settings->services[0].stores[m->store].name };
                 o->messages = messages;
                 o->n_messages = 1;
                 return;
@@ -121,7 +123,9 @@ static void operate(Sim *s, Outcome *o, Message *messages)
 static void fill_evidence(Sim *s, Evidence *e, ProcessEvidence *p, OpenFile *f, char *path)
 {
         *e = (Evidence){ .processes = p, .n_processes = 1 };
-        *p = (ProcessEvidence){ .id = { .pid = 100, .start = 1 }, .state = 'S', .name = "imcd", .command = "imcd" };
+        *p = (ProcessEvidence){
+                .id = { .pid = 100, .start = 1 }, .state = 'S', .name = "imcd", .command = "imcd"
+        };
         if (s->config.sees_inflight && s->inflight != SIZE_MAX) {
                 sprintf(path, "/%u/%s", s->messages[s->inflight].store, s->messages[s->inflight].id);
                 *f = (OpenFile){ .fd = 3, .path = path, .inode = s->inflight };
@@ -196,7 +200,9 @@ static void perform_end(Sim *s, void *data)
         Outcome o = { .kind = s->action.kind, .seq = s->action.seq, .result = RESULT_DONE };
         OutcomeHandler done = s->done;
         Message messages[32];
-        CauseResult cause = { .kind = CAUSE_NOT_CONFIGURED, .effect = EFFECT_VETO, .found = true, .known = true };
+        CauseResult cause = {
+                .kind = CAUSE_NOT_CONFIGURED, .effect = EFFECT_VETO, .found = true, .known = true
+        };
         Evidence evidence;
         ProcessEvidence process;
         OpenFile file;
@@ -205,7 +211,8 @@ static void perform_end(Sim *s, void *data)
         (void)data;
         if (sim_moment(s))
                 return;
-        if (s->config.stranger && (o.kind == ACTION_PLACE || o.kind == ACTION_SET_ASIDE || o.kind == ACTION_PURGE)) {
+        if (s->config.stranger &&
+            (o.kind == ACTION_PLACE || o.kind == ACTION_SET_ASIDE || o.kind == ACTION_PURGE)) {
                 o.result = RESULT_FAILED;
                 o.reason = REASON_STRANGER;
         } else {
@@ -218,8 +225,8 @@ static void perform_end(Sim *s, void *data)
                 o.causes = s->config.veto && s->action.with_causes ? &cause : NULL;
                 o.n_causes = o.causes ? 1 : 0;
         }
-        if (o.kind != ACTION_GUARD && o.kind != ACTION_UNGUARD && o.kind != ACTION_STOP && o.kind != ACTION_KILL &&
-            o.kind != ACTION_START && o.kind != ACTION_PURGE) {
+        if (o.kind != ACTION_GUARD && o.kind != ACTION_UNGUARD && o.kind != ACTION_STOP &&
+            o.kind != ACTION_KILL && o.kind != ACTION_START && o.kind != ACTION_PURGE) {
                 o.inventory = inventory(s, s->action.roster);
                 o.has_inventory = true;
         }

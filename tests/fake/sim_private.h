@@ -32,10 +32,10 @@ struct Sim {
         SimMessage *messages;
         size_t n_messages;
         bool running, starting, hung, failed, guarded, stopped_by_operator, purged;
-        unsigned life;       /* of the service */
-        size_t inflight;     /* SIZE_MAX: none */
+        unsigned life;   /* of the service */
+        size_t inflight; /* SIZE_MAX: none */
         usec_t consumed_at;
-        uint64_t departed;   /* since the last report */
+        uint64_t departed; /* since the last report */
 
         /* the record */
         json_t *snapshots, *records;

@@ -95,7 +95,8 @@ static bool is_poisonous(const Sim *s, size_t message)
         if (s->messages[message].poison != POISON_PAIR)
                 return s->messages[message].poison != POISON_NONE;
         for (size_t k = 0; k < s->n_messages; k++)
-                if (k != message && s->messages[k].poison == POISON_PAIR && (s->messages[k].place & PLACE_STORE))
+                if (k != message && s->messages[k].poison == POISON_PAIR &&
+                    (s->messages[k].place & PLACE_STORE))
                         return true;
         return false;
 }

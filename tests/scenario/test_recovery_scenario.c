@@ -15,7 +15,8 @@
 
 static const char *closed(const Sim *s, const char *key)
 {
-        return json_string_value(json_object_get(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"), key));
+        return json_string_value(
+                json_object_get(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"), key));
 }
 
 static json_int_t ledger(const Sim *s, const char *key)
@@ -133,7 +134,9 @@ static void corrupt_rebuildable_state_moves_no_mail(void **state)
 
 static void no_culprit_at_all(void **state)
 {
-        SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .dies_at_start = true, .rebuildable = true, .n_stores = 2 };
+        SimConfig c = {
+                .n_messages = 50, .mode = MODE_ACT, .dies_at_start = true, .rebuildable = true, .n_stores = 2
+        };
         Sim *s = sim_new(&c);
 
         (void)state;
@@ -158,8 +161,8 @@ static void observe_mode_changes_nothing(void **state)
         assert_true(sim_run_closed(s, HOUR));
         assert_string_equal(closed(s, "result"), "observed");
         assert_int_equal(sim_acts(s), 0);
-        assert_true(json_array_size(json_object_get(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"),
-                                                    "would_have")) > 0);
+        assert_true(json_array_size(json_object_get(
+                            json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"), "would_have")) > 0);
         sim_run(s, sim_now(s) + HOUR);
         assert_int_equal(sim_count(s, AUDIT_INCIDENT_OPENED), 1); /* one incident, not hundreds */
         sim_free(s);
@@ -246,7 +249,8 @@ static void pause_keeps_hands_off(void **state)
         (void)state;
         sim_poison(s, 5, POISON_HANG, 0);
         sim_run(s, USEC_PER_SEC);
-        assert_non_null(sim_ask(s, "pause", json_pack("{s:s, s:s}", "service", "imc", "reason", "maintenance"), &ok));
+        assert_non_null(
+                sim_ask(s, "pause", json_pack("{s:s, s:s}", "service", "imc", "reason", "maintenance"), &ok));
         assert_true(ok);
         sim_run(s, 50 * USEC_PER_MIN);
         assert_int_equal(sim_acts(s), 0);
@@ -287,8 +291,10 @@ static void an_operator_releases_and_deletes(void **state)
         assert_int_equal(count_place(s, PLACE_QUARANTINE), 0);
         assert_int_equal(sim_message(s, 5)->delivered, 1);
         assert_true(sim_running(s)); /* it was stopped for it, and started again */
-        assert_null(sim_ask(s, "quarantine-delete", json_pack("{s:s, s:s}", "service", "imc", "id", "m5"), &ok) ? NULL
-                                                                                                               : s);
+        assert_null(
+                sim_ask(s, "quarantine-delete", json_pack("{s:s, s:s}", "service", "imc", "id", "m5"), &ok)
+                        ? NULL
+                        : s);
         assert_false(ok);
         sim_free(s);
 }
@@ -368,8 +374,8 @@ static void dying_at_any_moment(void **state)
                         if (x->poison != POISON_NONE)
                                 assert_int_equal(x->place, PLACE_QUARANTINE);
                         else if (x->place != 0 || x->delivered != 1)
-                                fail_msg("killed at moment %u: %s in place %d, delivered %u", k, x->id, x->place,
-                                         x->delivered);
+                                fail_msg("killed at moment %u: %s in place %d, delivered %u", k, x->id,
+                                         x->place, x->delivered);
                 }
                 assert_int_equal(ledger(s, "unaccounted"), 0);
                 sim_free(s);
