@@ -226,6 +226,49 @@ static void test_our_own_cgroup(void **state)
         assert_int_equal(cgroup_open("/../etc"), -EXDEV);
 }
 
+static void test_a_cgroup_comes_and_goes(void **state)
+{
+        _cleanup_(freep) char *path = NULL, *of_child = NULL;
+        _cleanup_(freep) pid_t *pids = NULL;
+        _cleanup_(closep) int parent = -1, fd = -1, procs = -1;
+        char name[48], pid_text[16];
+        pid_t child;
+        size_t n;
+
+        (void)state;
+        snprintf(name, sizeof(name), "unjam-test-%d", (int)getpid());
+        if (cgroup_of(proc_fd(), getpid(), &path) < 0 || (parent = cgroup_open(path)) < 0 ||
+            mkdirat(parent, name, 0755) < 0)
+                skip(); /* none can be made here */
+        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        procs = openat(fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        assert_int_equal(cgroup_populated(fd), 0);
+        child = child_new();
+        snprintf(pid_text, sizeof(pid_text), "%d", (int)child);
+        if (write(procs, pid_text, strlen(pid_text)) < 0) {
+                kill(child, SIGKILL);
+                waitpid(child, NULL, 0);
+                unlinkat(parent, name, AT_REMOVEDIR);
+                skip(); /* nobody may be moved into it */
+        }
+        assert_int_equal(cgroup_populated(fd), 1);
+        assert_int_equal(cgroup_pids(fd, &pids, &n), 0);
+        assert_int_equal(n, 1);
+        assert_int_equal(pids[0], child);
+        assert_int_equal(cgroup_of(proc_fd(), child, &of_child), 0);
+        assert_non_null(strstr(of_child, name));
+
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        for (int i = 0; i < 1000 && unlinkat(parent, name, AT_REMOVEDIR) < 0; i++)
+                usleep(1000);
+        /* Removed, but still held open here: empty, not an error. */
+        assert_int_equal(cgroup_populated(fd), 0);
+        free(TAKE_PTR(pids));
+        assert_int_equal(cgroup_pids(fd, &pids, &n), 0);
+        assert_int_equal(n, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -237,6 +280,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_populated, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_cgroup_of, setup, teardown),
                 cmocka_unit_test(test_our_own_cgroup),
+                cmocka_unit_test(test_a_cgroup_comes_and_goes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
