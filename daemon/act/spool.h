@@ -4,10 +4,10 @@
  * Spool: the stores of one service on disk, and the moving of messages between store, hold and quarantine.
  *
  * Everything here may wait for a disk and is called from a worker thread, never from the loop. The service
- * must be dead for all calls but spool_inventory, spool_message, spool_quarantine (from hold only) and the
- * operator's two. Every call looks at the disk first and does what is missing, so each can be repeated after
- * a crash at any point. Where messages are is read from the disk itself. See the table of places at the top
- * of spool.c.
+ * must be dead for all calls but spool_inventory, spool_message, spool_tidy, spool_quarantine (from hold
+ * only), the operator's two, and spool_place with report->live (back to a store only). Every call looks at
+ * the disk first and does what is missing, so each can be repeated after a crash at any point. Where messages
+ * are is read from the disk itself. See the table of places at the top of spool.c.
  */
 
 #include "act/actuator.h"
@@ -33,6 +33,7 @@ typedef struct SpoolReport {
         json_t *data;         /* object the call adds to: counts, fall-backs, refusals, manifest digest */
         char *detail;         /* set on error: what failed, with the path, UTF-8; caller frees */
         Job *job;             /* progress and cancel, or NULL */
+        bool live;            /* in: the service may run. Files are moved, no directory is exchanged */
 } SpoolReport;
 
 /*
@@ -61,13 +62,21 @@ int spool_set_aside(Spool *s, const char *incident, Roster *roster, size_t store
  * first. */
 int spool_purge(Spool *s, const char *incident, size_t store, SpoolReport *report);
 
-/*
- * Moves these (wherever they are) into HOLD/quarantine/QID/files and writes message.json. @why: object "id"
- * -> object that is merged into message.json. On success *@ret_ids has the QID of each message in the order
- * of the set.
- */
-int spool_quarantine(Spool *s, const char *incident, Roster *roster, const MessageSet *set, const json_t *why,
-                     Message **ret, char ***ret_ids, size_t *ret_n, SpoolReport *report);
+/* Which messages go to quarantine, and what became of them. */
+typedef struct SpoolQuarantine {
+        const char *incident;
+        Roster *roster;
+        const MessageSet *set;
+        const json_t *why; /* object "id" -> object that is merged into message.json, or NULL */
+        /* On success, and the caller's: records and QIDs in the order of the set, without those that are
+         * gone. */
+        Message *messages;
+        char **ids;
+        size_t n;
+} SpoolQuarantine;
+
+/* Moves these (wherever they are) into HOLD/quarantine/QID/files and writes message.json. */
+int spool_quarantine(Spool *s, SpoolQuarantine *q, SpoolReport *report);
 
 /* The full record of one message with digests, wherever it is. */
 int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret);

@@ -216,6 +216,7 @@ static int message_collect(Spool *s, const char *incident, const Roster *roster,
 int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret)
 {
         Search search = { .incident = incident, .ret = ret };
+        char mark[SHELF_MARK_SIZE];
         Message m = {};
         int r;
 
@@ -234,7 +235,9 @@ int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t
                 return err_origin(-ENOENT);
         search.id = roster_id(roster, index, NULL);
         search.store = roster->entries[index].store;
-        r = shelf_walk(s, s->stores + search.store, search_shelved, &search);
+        if (!shelf_mark(incident, s->stores + search.store, search.id, mark))
+                return err_origin(-ENOMEM);
+        r = shelf_walk(s, s->stores + search.store, mark, search_shelved, &search);
         if (r < 0)
                 return err_trace(r);
         return r > 0 ? 0 : err_origin(-ENOENT);

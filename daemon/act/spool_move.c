@@ -117,6 +117,9 @@ static void item_stick(Mover *m, SpoolItem **slice, size_t n, SpoolItem *i, cons
  * here. */
 static void slice_vet(Mover *m, SpoolItem **slice, size_t n)
 {
+        /* A lease, however short, is nothing to surprise a server with. */
+        bool live = m->report && m->report->live;
+
         for (size_t k = 0; k < n; k++) {
                 SpoolItem *i = slice[k];
                 const SpoolTree *tree = m->trees->trees + i->dir;
@@ -128,7 +131,8 @@ static void slice_vet(Mover *m, SpoolItem **slice, size_t n)
                 if (tree->root[i->wanted] >= 0 &&
                     fstatat(tree->root[i->wanted], path, &st, AT_SYMLINK_NOFOLLOW) == 0)
                         item_stick(m, slice, n, i, "taken", -EEXIST);
-                else if (i->type == FILE_REGULAR && spool_file_is_busy(tree->root[i->side], path))
+                else if (i->type == FILE_REGULAR && !(live && i->side == SIDE_STORE) &&
+                         spool_file_is_busy(tree->root[i->side], path))
                         item_stick(m, slice, n, i, "busy", -EBUSY);
         }
 }

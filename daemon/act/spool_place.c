@@ -158,7 +158,8 @@ static int list_place(SpoolTrees *t, SpoolList *l, const Load *loads, const Spoo
                 if (r < 0)
                         return err_trace(r);
         }
-        r = dirs_exchange(t, l, loads, p);
+        /* A directory is not taken from under a process. */
+        r = p->report && p->report->live ? 0 : dirs_exchange(t, l, loads, p);
         if (r == 0)
                 r = spool_list_move(t, l, p->report, &moved);
         roster_update(p->roster, l);

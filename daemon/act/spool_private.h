@@ -258,9 +258,15 @@ typedef struct Shelved {
 void shelved_deinit(Shelved *q);
 /* Return: 0, SHELF_E_NONE if @name is no quarantined message of this service, or a negated errno. */
 int shelf_load(Spool *s, int shelf, const char *name, Shelved *ret);
-/* Calls @visit with each of this service in @store's hold, until one yields other than 0. */
+/*
+ * Calls @visit with each of this service in @store's hold, until one yields other than 0. With @mark, only
+ * those with it in their names.
+ */
 typedef int (*ShelfVisitor)(void *userdata, Shelved *q);
-int shelf_walk(Spool *s, const SpoolStore *store, ShelfVisitor visit, void *userdata);
+int shelf_walk(Spool *s, const SpoolStore *store, const char *mark, ShelfVisitor visit, void *userdata);
+/* What every QID of this message bears: few other have it. NULL on ENOMEM. */
+#define SHELF_MARK_SIZE (1 + 2 * 4 + 1)
+char *shelf_mark(const char *incident, const SpoolStore *store, const char *id, char buf[SHELF_MARK_SIZE]);
 /* HOLD/quarantine; made if @make. Return: the descriptor, -ENOENT. */
 int shelf_open(const Spool *s, const SpoolStore *store, bool make);
 /* File @i of the record as directory number and path below it. Return: 0, or -EINVAL if it is below none. */

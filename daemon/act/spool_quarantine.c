@@ -161,6 +161,7 @@ static bool is_partly_out(const Quarantine *q, uint32_t index, const Message *m)
 typedef struct Lookup {
         const Quarantine *quarantine;
         uint32_t index;
+        const char *id;
         Shelved *ret;
 } Lookup;
 
@@ -170,8 +171,7 @@ static int lookup_visit(void *userdata, Shelved *found)
         Lookup *l = userdata;
         const Quarantine *q = l->quarantine;
 
-        if (found->store != q->store ||
-            strcmp(found->message.id, roster_id(q->roster, l->index, NULL)) != 0 ||
+        if (found->store != q->store || strcmp(found->message.id, l->id) != 0 ||
             strcmp(json_string_value(json_object_get(found->json, "incident")) ?: "", q->incident) != 0)
                 return 0;
         /* A sealed one is left only if nothing else is found: the same id may come, and be guilty, twice. */
@@ -187,7 +187,7 @@ static int lookup_visit(void *userdata, Shelved *found)
  * A folder for the same message that has no record, and thus no file either: a crash came before it. Return:
  * its descriptor, with *@ret_id the caller's, or -ENOENT.
  */
-static int folder_reuse(const Quarantine *q, const char *hex, char **ret_id)
+static int folder_reuse(const Quarantine *q, const char *mark, char **ret_id)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
@@ -197,9 +197,9 @@ static int folder_reuse(const Quarantine *q, const char *hex, char **ret_id)
         dir = shelf >= 0 ? fdopendir(shelf) : NULL;
         while (dir && (e = readdir(dir))) {
                 _cleanup_(closep) int fd = -1;
-                const char *dash = strchr(e->d_name, '-'), *dot = strrchr(e->d_name, '.');
+                const char *dot = strrchr(e->d_name, '.');
 
-                if (!dash || !dot || strncmp(dash + 1, hex, strlen(hex)) != 0 || strcmp(dot, ".tmp") != 0)
+                if (!dot || !strstr(e->d_name, mark) || strcmp(dot, ".tmp") != 0)
                         continue;
                 fd = dir_open_beneath(q->shelf, e->d_name);
                 if (fd < 0 || faccessat(fd, "message.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
@@ -240,23 +240,18 @@ static int folder_number(const Quarantine *q, const char *prefix, char **ret_id)
 /* Makes QID.tmp, or takes one that is there. *@ret_id is the caller's. Return: the descriptor. */
 static int folder_make(const Quarantine *q, uint32_t index, char **ret_id)
 {
-        uint8_t digest[SHA256_SIZE];
-        char hex[2 * 4 + 1], time[USEC_RFC3339_MAX], prefix[32];
-        _cleanup_(freep) char *seed = NULL;
+        char mark[SHELF_MARK_SIZE], time[USEC_RFC3339_MAX], prefix[32];
         int fd;
 
-        if (asprintf(&seed, "%s/%s/%s", q->incident, q->trees->store->settings->name,
-                     roster_id(q->roster, index, NULL)) < 0)
+        if (!shelf_mark(q->incident, q->trees->store, roster_id(q->roster, index, NULL), mark))
                 return err_origin(-ENOMEM);
-        sha256(seed, strlen(seed), digest);
-        text_hex(hex, digest, 4);
-        fd = folder_reuse(q, hex, ret_id);
+        fd = folder_reuse(q, mark, ret_id);
         if (fd != -ENOENT)
                 return fd;
         /* 2026-11-22T14:00:00.123456Z -> 20261122T140000Z */
         usec_rfc3339(time, now_read().wall);
-        snprintf(prefix, sizeof(prefix), "%.4s%.2s%.2sT%.2s%.2s%.2sZ-%s", time, time + 5, time + 8, time + 11,
-                 time + 14, time + 17, hex);
+        snprintf(prefix, sizeof(prefix), "%.4s%.2s%.2sT%.2s%.2s%.2sZ%s", time, time + 5, time + 8, time + 11,
+                 time + 14, time + 17, mark);
         return folder_number(q, prefix, ret_id);
 }
 
@@ -373,11 +368,19 @@ static bool list_has(const SpoolList *l, uint32_t index)
  * nowhere. */
 static int shelved_begin(const Quarantine *q, uint32_t index, Shelved *f)
 {
-        Lookup lookup = { .quarantine = q, .index = index, .ret = f };
+        Lookup lookup = {
+                .quarantine = q,
+                .index = index,
+                .id = roster_id(q->roster, index, NULL),
+                .ret = f,
+        };
+        char mark[SHELF_MARK_SIZE];
         bool has = list_has(q->list, index);
         int r;
 
-        r = shelf_walk(q->spool, q->trees->store, lookup_visit, &lookup);
+        if (!shelf_mark(q->incident, q->trees->store, lookup.id, mark))
+                return err_origin(-ENOMEM);
+        r = shelf_walk(q->spool, q->trees->store, mark, lookup_visit, &lookup);
         if (r < 0)
                 return err_trace(r);
         if (!has)
@@ -513,22 +516,27 @@ static void results_sort(Quarantine *q, uint32_t *order)
                 }
 }
 
-int spool_quarantine(Spool *s, const char *incident, Roster *roster, const MessageSet *set, const json_t *why,
-                     Message **ret, char ***ret_ids, size_t *ret_n, SpoolReport *report)
+int spool_quarantine(Spool *s, SpoolQuarantine *what, SpoolReport *report)
 {
-        Quarantine q = { .spool = s, .incident = incident, .why = why, .roster = roster, .report = report };
+        Quarantine q = {
+                .spool = s,
+                .incident = what->incident,
+                .why = what->why,
+                .roster = what->roster,
+                .report = report,
+        };
         _cleanup_(freep) uint32_t *order = NULL;
-        size_t n = message_set_count(set);
+        size_t n = message_set_count(what->set);
         int r = 0;
 
-        if (!spool_name_ok(incident))
+        if (!spool_name_ok(what->incident))
                 return err_origin(-EINVAL);
         q.messages = calloc(n > 0 ? n : 1, sizeof(q.messages[0]));
         order = calloc(n > 0 ? n : 1, sizeof(order[0]));
         if (!q.messages || !order)
                 r = err_origin(-ENOMEM);
         for (; r == 0 && q.store < s->n_stores; q.store++)
-                r = store_shelve(&q, set, order);
+                r = store_shelve(&q, what->set, order);
         if (r < 0) {
                 for (size_t i = 0; i < q.n; i++)
                         message_deinit(q.messages + i);
@@ -537,8 +545,8 @@ int spool_quarantine(Spool *s, const char *incident, Roster *roster, const Messa
                 return err_trace(r);
         }
         results_sort(&q, order);
-        *ret = q.messages;
-        *ret_ids = q.ids;
-        *ret_n = q.n;
+        what->messages = q.messages;
+        what->ids = q.ids;
+        what->n = q.n;
         return 0;
 }

@@ -203,13 +203,17 @@ static int scan_store(Scan *s, bool ran)
         if (r < 0)
                 return err_trace(r);
         if (s->incident) {
-                r = shelf_walk(s->spool, t.store, scan_shelved, s);
+                r = shelf_walk(s->spool, t.store, NULL, scan_shelved, s);
                 if (r < 0)
                         return spool_fail(s->report, err_trace(r), "cannot read the quarantine in",
                                           t.store->settings->hold, NULL);
         }
         if (store_misses(s)) {
+                SpoolReport *report = s->report;
+
+                s->report = NULL; /* everything was said once */
                 r = scan_side(s, &t, SIDE_STORE);
+                s->report = report;
                 if (r < 0)
                         return err_trace(r);
         }
@@ -239,9 +243,14 @@ int spool_inventory(Spool *s, const char *incident, Roster *roster, bool first, 
                 .known = roster->n,
         };
 
+        static const char *const notes[] = { "mounts", "foreign", "foreign_held" };
+
         if (incident && !spool_name_ok(incident))
                 return err_origin(-EINVAL);
         roster_next_pass(roster);
+        /* The report is of this inventory, whatever one before it found. */
+        for (size_t i = 0; report && i < ELEMENTSOF(notes); i++)
+                (void)json_object_del(report->data, notes[i]);
         for (; scan.store < s->n_stores; scan.store++) {
                 int r;
 

@@ -17,6 +17,7 @@
 
 #include "model/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +123,20 @@ int shelf_load(Spool *s, int shelf, const char *name, Shelved *ret)
         return 0;
 }
 
-int shelf_walk(Spool *s, const SpoolStore *store, ShelfVisitor visit, void *userdata)
+char *shelf_mark(const char *incident, const SpoolStore *store, const char *id, char buf[SHELF_MARK_SIZE])
+{
+        _cleanup_(freep) char *seed = NULL;
+        uint8_t digest[SHA256_SIZE];
+
+        if (asprintf(&seed, "%s/%s/%s", incident, store->settings->name, id) < 0)
+                return NULL;
+        sha256(seed, strlen(seed), digest);
+        buf[0] = '-';
+        text_hex(buf + 1, digest, (SHELF_MARK_SIZE - 2) / 2);
+        return buf;
+}
+
+int shelf_walk(Spool *s, const SpoolStore *store, const char *mark, ShelfVisitor visit, void *userdata)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
@@ -141,7 +155,8 @@ int shelf_walk(Spool *s, const SpoolStore *store, ShelfVisitor visit, void *user
                 int r;
 
                 /* What is being deleted counts as gone. */
-                if (e->d_name[0] == '.' || has_suffix(e->d_name, ".del"))
+                if (e->d_name[0] == '.' || has_suffix(e->d_name, ".del") ||
+                    (mark && !strstr(e->d_name, mark)))
                         continue;
                 r = shelf_load(s, fd, e->d_name, &q);
                 if (r == SHELF_E_NONE)

@@ -48,6 +48,20 @@ static int describe_held(Task *t)
         return 0;
 }
 
+static int quarantine(Task *t, SpoolReport *report)
+{
+        const Action *a = &t->action;
+        SpoolQuarantine q = { .incident = a->incident, .roster = a->roster, .set = a->set, .why = a->data };
+        int r = spool_quarantine(t->owner->spool, &q, report);
+
+        if (r < 0)
+                return r;
+        t->messages = q.messages;
+        t->message_ids = q.ids;
+        t->n_messages = q.n;
+        return 0;
+}
+
 static int move(Task *t, SpoolReport *report)
 {
         const Action *a = &t->action;
@@ -63,8 +77,7 @@ static int move(Task *t, SpoolReport *report)
         case ACTION_SET_ASIDE:
                 return spool_set_aside(spool, a->incident, a->roster, a->store, report);
         case ACTION_QUARANTINE:
-                return spool_quarantine(spool, a->incident, a->roster, a->set, a->data, &t->messages,
-                                        &t->message_ids, &t->n_messages, report);
+                return quarantine(t, report);
         case ACTION_NONE:
         case ACTION_COLLECT:
         case ACTION_GUARD:
@@ -88,7 +101,7 @@ static int move(Task *t, SpoolReport *report)
 static int work_move(Task *t)
 {
         ServiceActuator *owner = t->owner;
-        SpoolReport report = { .data = t->data, .job = &t->job };
+        SpoolReport report = { .data = t->data, .job = &t->job, .live = !owner->dead };
         int r = task_inventory(t);
 
         if (r == 0 && owner->dead)

@@ -220,18 +220,16 @@ static bool is_chosen(const Step *s, const char *id)
 
 static int step_quarantine(Spool *s, Roster *roster, const MessageSet *set, SpoolReport *report)
 {
-        Message *messages;
-        char **ids;
-        size_t n;
+        SpoolQuarantine q = { .incident = INCIDENT, .roster = roster, .set = set };
         int r;
 
-        r = spool_quarantine(s, INCIDENT, roster, set, NULL, &messages, &ids, &n, report);
+        r = spool_quarantine(s, &q, report);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++)
-                message_deinit(messages + i);
-        free(messages);
-        strv_free(ids);
+        for (size_t i = 0; i < q.n; i++)
+                message_deinit(q.messages + i);
+        free(q.messages);
+        strv_free(q.ids);
         return 0;
 }
 

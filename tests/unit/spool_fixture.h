@@ -228,3 +228,24 @@ static inline void set_aside(Fixture *f, size_t store)
         assert_int_equal(spool_set_aside(f->spool, INCIDENT, &f->roster, store, &f->report), 0);
         assert_null(f->report.detail);
 }
+
+/* Quarantines these; the result is the caller's. */
+static inline SpoolQuarantine quarantine_set(Fixture *f, const MessageSet *set, const json_t *why)
+{
+        SpoolQuarantine q = { .incident = INCIDENT, .roster = &f->roster, .set = set, .why = why };
+
+        report_reset(f);
+        assert_int_equal(spool_quarantine(f->spool, &q, &f->report), 0);
+        assert_null(f->report.detail);
+        assert_int_equal(strv_length(q.ids), q.n);
+        return q;
+}
+
+static inline void quarantine_forget(SpoolQuarantine *q)
+{
+        for (size_t i = 0; i < q->n; i++)
+                message_deinit(q->messages + i);
+        free(q->messages);
+        strv_free(q->ids);
+        *q = (SpoolQuarantine){};
+}

@@ -122,23 +122,18 @@ static void test_from_quarantine(void **state)
 {
         Fixture *f = *state;
         MessageSet set = {};
-        Message *messages, m;
-        char **ids;
-        size_t n;
+        SpoolQuarantine q;
+        Message m;
 
         put(f, "spool/In/a", "abc");
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
-        assert_int_equal(
-                spool_quarantine(f->spool, INCIDENT, &f->roster, &set, NULL, &messages, &ids, &n, NULL), 0);
+        q = quarantine_set(f, &set, NULL);
         record(f, STORE_Q, "a", &m);
         assert_string_equal(m.files[0].path, at(f, "spool/In/a"));
         assert_true(m.files[0].has_sha256);
         message_deinit(&m);
-        for (size_t i = 0; i < n; i++)
-                message_deinit(messages + i);
-        free(messages);
-        strv_free(ids);
+        quarantine_forget(&q);
         message_set_deinit(&set);
 }
 

@@ -251,6 +251,27 @@ static void test_a_directory_with_something_else_is_not_exchanged(void **state)
         message_set_deinit(&held);
 }
 
+static void test_beside_a_live_service_nothing_is_exchanged(void **state)
+{
+        Fixture *f = *state;
+        MessageSet none = {};
+        ino_t clone;
+
+        put_many(f, "spool/In", 50);
+        inventory(f, true, false);
+        set_aside(f, STORE_Q);
+        clone = inode_of(f, "spool/In");
+        report_reset(f);
+        f->report.live = true;
+        assert_int_equal(spool_place(f->spool, INCIDENT, &f->roster, &none, STORE_ALL, &f->report), 0);
+        assert_int_equal(inode_of(f, "spool/In"), clone);
+        assert_int_equal(count_in(f, "spool/In"), 50);
+        /* The next time it is dead, the original comes back, empty of nothing. */
+        place_none(f);
+        assert_int_not_equal(inode_of(f, "spool/In"), clone);
+        assert_int_equal(count_in(f, "spool/In"), 50);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -265,6 +286,7 @@ int main(void)
                 T(test_what_was_never_seen_is_put_back),
                 T(test_a_late_file_that_is_no_message),
                 T(test_a_directory_with_something_else_is_not_exchanged),
+                T(test_beside_a_live_service_nothing_is_exchanged),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

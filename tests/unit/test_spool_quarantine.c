@@ -1,30 +1,6 @@
 /* spool_quarantine: sealed folders with records, repeated calls, crashes in between. */
 #include "spool_fixture.h"
 
-typedef struct Result {
-        Message *messages;
-        char **ids;
-        size_t n;
-} Result;
-
-static void result_deinit(Result *r)
-{
-        for (size_t i = 0; i < r->n; i++)
-                message_deinit(r->messages + i);
-        free(r->messages);
-        strv_free(r->ids);
-        *r = (Result){};
-}
-
-static void quarantine(Fixture *f, const MessageSet *set, const json_t *why, Result *ret)
-{
-        report_reset(f);
-        assert_int_equal(spool_quarantine(f->spool, INCIDENT, &f->roster, set, why, &ret->messages, &ret->ids,
-                                          &ret->n, &f->report),
-                         0);
-        assert_null(f->report.detail);
-}
-
 static json_t *record_of(const Fixture *f, const char *id)
 {
         char path[256];
@@ -49,7 +25,7 @@ static void test_a_culprit_from_hold(void **state)
 {
         Fixture *f = *state;
         MessageSet set = {};
-        Result result = {};
+        SpoolQuarantine result;
         json_t *why =
                 json_pack("{s:{s:f,s:[s],s:s}}", "m", "weight", 0.5, "evidence", "held_open", "reason", "x");
         json_t *j;
@@ -62,7 +38,7 @@ static void test_a_culprit_from_hold(void **state)
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
         place_held(f, &set);
-        quarantine(f, &set, why, &result);
+        result = quarantine_set(f, &set, why);
         assert_int_equal(result.n, 1);
         assert_string_equal(result.messages[0].id, "m");
         assert_int_equal(result.messages[0].n_files, 2);
@@ -92,7 +68,7 @@ static void test_a_culprit_from_hold(void **state)
         assert_int_equal(entry_of(f, STORE_X, "m")->place, PLACE_QUARANTINE);
         assert_int_equal(f->inventory.in_quarantine, 1);
         assert_int_equal(ledger_of(&f->roster).quarantined, 1);
-        result_deinit(&result);
+        quarantine_forget(&result);
         message_set_deinit(&set);
         json_decref(why);
 }
@@ -100,26 +76,26 @@ static void test_a_culprit_from_hold(void **state)
 static void test_again_yields_the_same_folder(void **state)
 {
         Fixture *f = *state;
-        Result first = {}, again = {};
+        SpoolQuarantine first, again;
         MessageSet set = {};
 
         put(f, "spool/In/a", "1");
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
-        quarantine(f, &set, NULL, &first);
-        quarantine(f, &set, NULL, &again);
+        first = quarantine_set(f, &set, NULL);
+        again = quarantine_set(f, &set, NULL);
         assert_int_equal(again.n, 1);
         assert_string_equal(first.ids[0], again.ids[0]);
         assert_int_equal(count_in(f, "hold/quarantine"), 1);
-        result_deinit(&first);
-        result_deinit(&again);
+        quarantine_forget(&first);
+        quarantine_forget(&again);
         message_set_deinit(&set);
 }
 
 static void test_a_crash_before_the_seal_is_completed(void **state)
 {
         Fixture *f = *state;
-        Result first = {}, again = {};
+        SpoolQuarantine first, again;
         MessageSet set = {};
         char sealed[PATH_MAX], open[PATH_MAX + 4];
 
@@ -127,7 +103,7 @@ static void test_a_crash_before_the_seal_is_completed(void **state)
         put(f, "spool/input/m-D", "2");
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
-        quarantine(f, &set, NULL, &first);
+        first = quarantine_set(f, &set, NULL);
         /* As if it had crashed after the first file. */
         snprintf(sealed, sizeof(sealed), "%s/hold/quarantine/%s", f->root, first.ids[0]);
         snprintf(open, sizeof(open), "%s.tmp", sealed);
@@ -136,63 +112,63 @@ static void test_a_crash_before_the_seal_is_completed(void **state)
         assert_int_equal(rename(sealed, open), 0);
         inventory(f, false, false);
         assert_int_equal(entry_of(f, STORE_X, "m")->place, PLACE_QUARANTINE | PLACE_STORE);
-        quarantine(f, &set, NULL, &again);
+        again = quarantine_set(f, &set, NULL);
         assert_string_equal(first.ids[0], again.ids[0]);
         assert_int_equal(again.messages[0].n_files, 2);
         assert_int_equal(count_in(f, "hold/quarantine"), 1);
         assert_true(is_there(f, in_folder(f, first.ids[0], "files/0/m-D")));
         assert_int_equal(count_in(f, "spool/input"), 0);
-        result_deinit(&first);
-        result_deinit(&again);
+        quarantine_forget(&first);
+        quarantine_forget(&again);
         message_set_deinit(&set);
 }
 
 static void test_a_crash_inside_a_release_is_undone(void **state)
 {
         Fixture *f = *state;
-        Result first = {}, again = {};
+        SpoolQuarantine first, again;
         MessageSet set = {};
 
         put(f, "spool/input/m-H", "1");
         put(f, "spool/input/m-D", "2");
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
-        quarantine(f, &set, NULL, &first);
+        first = quarantine_set(f, &set, NULL);
         assert_int_equal(rename(at(f, in_folder(f, first.ids[0], "files/0/m-D")), at(f, "spool/input/m-D")),
                          0);
-        quarantine(f, &set, NULL, &again);
+        again = quarantine_set(f, &set, NULL);
         assert_string_equal(first.ids[0], again.ids[0]);
         assert_int_equal(count_in(f, "spool/input"), 0);
         assert_int_equal(count_in(f, "hold/quarantine"), 1);
-        result_deinit(&first);
-        result_deinit(&again);
+        quarantine_forget(&first);
+        quarantine_forget(&again);
         message_set_deinit(&set);
 }
 
 static void test_the_same_id_again_is_another_message(void **state)
 {
         Fixture *f = *state;
-        Result first = {}, again = {};
+        SpoolQuarantine first, again;
         MessageSet set = {};
 
         put(f, "spool/In/a", "1");
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
-        quarantine(f, &set, NULL, &first);
+        first = quarantine_set(f, &set, NULL);
         put(f, "spool/In/a", "other");
         inventory(f, false, true);
-        quarantine(f, &set, NULL, &again);
+        again = quarantine_set(f, &set, NULL);
         assert_string_not_equal(first.ids[0], again.ids[0]);
         assert_int_equal(count_in(f, "hold/quarantine"), 2);
-        result_deinit(&first);
-        result_deinit(&again);
+        quarantine_forget(&first);
+        quarantine_forget(&again);
         message_set_deinit(&set);
 }
 
 static void test_order_and_missing(void **state)
 {
         Fixture *f = *state;
-        Result result = {};
+        SpoolQuarantine result;
         MessageSet set = {};
 
         put(f, "spool/In/a", "1");
@@ -202,7 +178,7 @@ static void test_order_and_missing(void **state)
         assert_int_equal(unlink(at(f, "spool/In/b")), 0);
         for (uint32_t i = 0; i < 3; i++)
                 assert_int_equal(message_set_add(&set, i), 0);
-        quarantine(f, &set, NULL, &result);
+        result = quarantine_set(f, &set, NULL);
         assert_int_equal(result.n, 2);
         assert_int_equal(reported(f, "missing"), 1);
         assert_int_equal(strv_length(result.ids), 2);
@@ -212,14 +188,14 @@ static void test_order_and_missing(void **state)
                 assert_string_equal(json_string_value(json_object_get(j, "id")), result.messages[i].id);
                 json_decref(j);
         }
-        result_deinit(&result);
+        quarantine_forget(&result);
         message_set_deinit(&set);
 }
 
 static void test_odd_kinds_and_odd_names(void **state)
 {
         Fixture *f = *state;
-        Result result = {};
+        SpoolQuarantine result;
         MessageSet set = {};
 
         assert_int_equal(mkfifo(at(f, "spool/In/\xff\nfifo"), 0600), 0);
@@ -228,7 +204,7 @@ static void test_odd_kinds_and_odd_names(void **state)
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
         assert_int_equal(message_set_add(&set, 1), 0);
-        quarantine(f, &set, NULL, &result);
+        result = quarantine_set(f, &set, NULL);
         assert_int_equal(result.n, 2);
         assert_int_equal(count_in(f, "spool/In"), 0);
         for (size_t i = 0; i < 2; i++) {
@@ -243,7 +219,7 @@ static void test_odd_kinds_and_odd_names(void **state)
                         assert_true(is_there(f, in_folder(f, result.ids[i], "files/0/dir/inside")));
                 }
         }
-        result_deinit(&result);
+        quarantine_forget(&result);
         message_set_deinit(&set);
 }
 

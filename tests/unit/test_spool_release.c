@@ -5,18 +5,15 @@
 static char **quarantine_all(Fixture *f)
 {
         MessageSet set = {};
-        Message *messages;
-        char **ids = NULL;
-        size_t n;
+        SpoolQuarantine q;
+        char **ids;
 
         for (uint32_t i = 0; i < f->roster.n; i++)
                 assert_int_equal(message_set_add(&set, i), 0);
-        assert_int_equal(
-                spool_quarantine(f->spool, INCIDENT, &f->roster, &set, NULL, &messages, &ids, &n, NULL), 0);
-        assert_int_equal(n, f->roster.n);
-        for (size_t i = 0; i < n; i++)
-                message_deinit(messages + i);
-        free(messages);
+        q = quarantine_set(f, &set, NULL);
+        assert_int_equal(q.n, f->roster.n);
+        ids = TAKE_PTR(q.ids);
+        quarantine_forget(&q);
         message_set_deinit(&set);
         return ids;
 }

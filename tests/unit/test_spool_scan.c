@@ -134,6 +134,10 @@ static void test_excluded_and_foreign_are_no_messages(void **state)
         inventory(f, true, false);
         assert_int_equal(f->roster.n, 1);
         assert_int_equal(reported(f, "foreign"), 1);
+        /* A second inventory into the same report replaces what the first said. */
+        assert_int_equal(unlink(at(f, "spool/In/a")), 0);
+        assert_int_equal(spool_inventory(f->spool, INCIDENT, &f->roster, false, true, &f->report), 0);
+        assert_int_equal(reported(f, "foreign"), 1);
 }
 
 static void test_ignored_by_where_it_is(void **state)

@@ -5,18 +5,14 @@
 static char *quarantine_one(Fixture *f)
 {
         MessageSet set = {};
-        Message *messages;
-        char **ids, *id;
-        size_t n;
+        SpoolQuarantine q;
+        char *id;
 
         assert_int_equal(message_set_add(&set, 0), 0);
-        assert_int_equal(
-                spool_quarantine(f->spool, INCIDENT, &f->roster, &set, NULL, &messages, &ids, &n, NULL), 0);
-        assert_int_equal(n, 1);
-        id = strdup(ids[0]);
-        message_deinit(messages);
-        free(messages);
-        strv_free(ids);
+        q = quarantine_set(f, &set, NULL);
+        assert_int_equal(q.n, 1);
+        id = strdup(q.ids[0]);
+        quarantine_forget(&q);
         message_set_deinit(&set);
         return id;
 }
@@ -34,7 +30,7 @@ static size_t shelved(Fixture *f)
 {
         size_t n = 0;
 
-        assert_int_equal(shelf_walk(f->spool, f->spool->stores, count_visit, &n), 0);
+        assert_int_equal(shelf_walk(f->spool, f->spool->stores, NULL, count_visit, &n), 0);
         return n;
 }
 
