@@ -1,0 +1,47 @@
+#pragma once
+
+/*
+ * Inflight: which message files the processes of a service have open, known even when one dies without
+ * warning.
+ *
+ * It reports no observations; who wants to know asks for the history. Where the kernel or the file system
+ * does not let it watch, it does nothing and says so (inflight_source_note()).
+ */
+
+#include "base/worker.h"
+#include "observe/source.h"
+
+typedef struct InflightSpec {
+        Worker *worker; /* sets the marks; outlives the source */
+        /* Is @pid, which may be dying, a process of the service? Asked once for each process; must not block.
+         */
+        bool (*belongs)(void *userdata, pid_t pid);
+        void *userdata;
+} InflightSpec;
+
+/*
+ * Directories that come later are watched from the next refresh on. Return: 0 or a negated errno (not for a
+ * lack of permission).
+ */
+int inflight_source_new(Source **ret, const SourceContext *context, const InflightSpec *spec);
+
+typedef struct InflightSeen {
+        const char *path; /* absolute, bytes: its last known name */
+        bool open;        /* now, or when its process died (not by an exit with status 0) */
+        bool closed;      /* opened and closed in good order, at least once */
+} InflightSeen;
+typedef void (*InflightHandler)(void *userdata, const InflightSeen *file);
+
+/*
+ * Everything since the last mark; before the first one (and an hour after the last), what is open and what
+ * was open when its process died in the last ten minutes.
+ */
+void inflight_source_history(Source *source, InflightHandler handler, void *userdata);
+/* Begins anew: only what is open stays known. */
+void inflight_source_mark(Source *source);
+
+/* Is the history whole? Notices may have been lost since the last mark: then "closed" and silence prove
+ * nothing. */
+bool inflight_source_is_complete(const Source *source);
+/* Why nothing is watched, or less than all; NULL if all is well. UTF-8, static. */
+const char *inflight_source_note(const Source *source);
