@@ -28,6 +28,27 @@ static void reply_done(ControlReply *reply)
         control_reply(reply, true, json_pack("{s:b}", "done", 1));
 }
 
+/* Says "done" once what was asked for is on disk: a status after it shows it. */
+static void reply_when_recorded(Watch *w, ControlReply *reply)
+{
+        if (w->pending.active && !w->ack)
+                w->ack = reply;
+        else
+                reply_done(reply);
+}
+
+void watch_acknowledge(Watch *w, bool recorded)
+{
+        ControlReply *reply = w->ack;
+
+        w->ack = NULL;
+        if (reply && recorded)
+                reply_done(reply);
+        else if (reply)
+                refuse(reply, REASON_RECORD_UNAVAILABLE,
+                       "the record cannot be written now: it is done as soon as it can");
+}
+
 static Watch *find_watch(Engine *e, const char *service)
 {
         for (size_t k = 0; service && k < e->n_watches; k++)
@@ -128,7 +149,7 @@ static void handle_pause(Watch *w, const ControlRequest *request, ControlReply *
         w->paused_until = usec_add(w->engine->now.mono, t);
         record_operator(w, request);
         watch_event(w, &ev);
-        reply_done(reply);
+        reply_when_recorded(w, reply);
 }
 
 static void handle_resume(Watch *w, const ControlRequest *request, ControlReply *reply)
@@ -139,7 +160,7 @@ static void handle_resume(Watch *w, const ControlRequest *request, ControlReply 
         }
         record_operator(w, request);
         watch_unpause(w);
-        reply_done(reply);
+        reply_when_recorded(w, reply);
 }
 
 static void handle_recover(Watch *w, const ControlRequest *request, ControlReply *reply)
@@ -158,7 +179,7 @@ static void handle_recover(Watch *w, const ControlRequest *request, ControlReply
         watch_incident_id(w, ev.id);
         record_operator(w, request);
         watch_event(w, &ev);
-        reply_done(reply);
+        reply_when_recorded(w, reply);
 }
 
 void watch_operation_clear(Watch *w)

@@ -141,6 +141,8 @@ static void take_messages(Watch *w, const Outcome *o)
 {
         AuditEvent event = o->kind == ACTION_QUARANTINE ? AUDIT_MESSAGE_QUARANTINED : AUDIT_MESSAGE_HELD;
 
+        if (o->kind == ACTION_RELEASE || o->kind == ACTION_DELETE)
+                return; /* engine_control.c records these */
         for (size_t k = 0; k < o->n_messages; k++) {
                 json_t *m = message_to_json(&o->messages[k]);
 

@@ -126,6 +126,7 @@ static void commit_ended(Watch *w)
         json_decref(p->records);
         p->records = NULL;
         w->incident = p->next;
+        watch_acknowledge(w, true);
         if (before.state != w->incident.state) {
                 w->since = w->engine->now.wall;
                 watch_publish(w, "state",
@@ -156,6 +157,7 @@ static void on_committed(void *userdata, int r)
                                         "space on the file system of state_dir and the audit trail)");
                         }
                         p->failed = true;
+                        watch_acknowledge(w, false);
                         p->retry_at = usec_add(w->engine->now.mono, RETRY_USEC);
                 } else {
                         w->memory_dirty = false;

@@ -98,6 +98,7 @@ struct Watch {
         json_t *why; /* of the culprits that are being quarantined */
         Operation operation;
         ControlReply *reply; /* of the operation, or NULL: nobody waits for it */
+        ControlReply *ack;   /* who waits for the commit under way, or NULL */
         bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */
         usec_t resume_at;    /* ... but not longer than this (monotonic) */
         RunState run;        /* the manager's last word */
@@ -179,6 +180,8 @@ json_t *watch_text_id(const char *id, size_t len);
 /* engine_control.c */
 void watch_operation_ended(Watch *w, const Outcome *o);
 void watch_operation_begin(Watch *w);
+/* The commit that somebody waits for has ended. */
+void watch_acknowledge(Watch *w, bool recorded);
 /* An operation of unjamd's own, beside the machine: START of an embedded service, COLLECT as baseline of its
  * checks. */
 void watch_operate_itself(Watch *w, ActionKind kind);
