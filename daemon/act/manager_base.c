@@ -23,6 +23,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SURVIVORS_MAX 64 /* in a record */
+
 static int on_deliver(sd_event_source *s, void *userdata)
 {
         ManagerBase *b = userdata;
@@ -295,6 +297,25 @@ int manager_base_alive(ManagerBase *b)
 
         int r = manager_base_processes(&b->manager, &all, &n);
         return r < 0 ? err_trace(r) : n > 0;
+}
+
+bool manager_base_survivors(ManagerBase *b)
+{
+        _cleanup_(freep) ProcId *all = NULL;
+        size_t n = 0;
+
+        if (manager_base_processes(&b->manager, &all, &n) < 0)
+                return true; /* not known to be dead */
+        json_t *list = json_array();
+        for (size_t i = 0; list && i < n && i < SURVIVORS_MAX; i++) {
+                json_t *one = kill_describe(b->procfd, all[i].pid);
+
+                if (one)
+                        (void)json_array_append_new(list, one);
+        }
+        json_decref(b->result.data);
+        b->result.data = json_pack("{s:o*}", "survivors", list);
+        return n > 0;
 }
 
 static int ladder_collect(void *userdata, ProcId **ret, size_t *ret_n)

@@ -90,6 +90,9 @@ int manager_base_processes(Manager *m, ProcId **ret, size_t *ret_n);
 /* Does a process of the service live? >0 yes, 0 no, <0 errno. */
 int manager_base_alive(ManagerBase *b);
 
+/* The same, and puts "survivors" into the result's data; an error counts as yes. */
+bool manager_base_survivors(ManagerBase *b);
+
 /*
  * Runs a ladder over all processes of the service within the call under way; done() gets alive, data and a
  * result: DONE, or FAILED (an error), or TIMEOUT (something lives). It decides what that means for the call.

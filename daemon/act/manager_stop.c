@@ -20,7 +20,7 @@ static int on_stop_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 
         (void)s;
         (void)usec;
-        m->base.result.alive = manager_base_alive(&m->base) != 0;
+        m->base.result.alive = manager_base_survivors(&m->base);
         systemd_finish(m, RESULT_TIMEOUT, REASON_STOP_TIMEOUT, "the stop did not end in time");
         return 0;
 }

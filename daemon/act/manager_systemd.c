@@ -161,14 +161,15 @@ static bool is_instance_of(const char *name, const char *unit)
                strcmp(name + n - 8, ".service") == 0;
 }
 
-static int add_instances(SystemdManager *m, size_t index)
+/* Takes in the instances that @wrapper, a configured unit, stands for. */
+static int add_instances(SystemdManager *m, const UnitInfo *wrapper)
 {
-        char **all = m->units[index].info.consists_of;
-
-        for (; all && *all; all++) {
-                if (!is_instance_of(*all, m->units[index].name))
+        for (char **one = wrapper->consists_of; one && *one; one++) {
+                if (!is_instance_of(*one, wrapper->name))
                         continue;
-                int r = unit_add(m, *all, true);
+                int r = unit_add(m, *one, true);
+                if (r >= 0 && m->watch)
+                        r = unit_watch_add(m->watch, *one);
                 if (r < 0)
                         return err_trace(r);
         }
@@ -186,7 +187,7 @@ static void on_refreshed(void *userdata, UnitInfo *info, const BusFailure *failu
                 return systemd_fail(m, m->units[m->index].name, failure);
         int r = unit_keep(m, &m->units[m->index], info);
         if (r >= 0)
-                r = add_instances(m, m->index);
+                r = add_instances(m, &m->units[m->index].info);
         if (r < 0)
                 return systemd_fail_errno(m, m->units[m->index].name, r);
         m->index++;
@@ -308,8 +309,11 @@ static void on_seen(void *userdata, UnitInfo *info, const BusFailure *failure)
         SystemdManager *m = userdata;
 
         (void)failure; /* the next change has it read again */
-        if (info && info->control_group && info->control_group[0])
+        if (!info)
+                return;
+        if (info->control_group && info->control_group[0])
                 (void)manager_base_add_cgroup(&m->base, info->control_group);
+        (void)add_instances(m, info);
 }
 
 static int on_disconnected(sd_bus_message *signal, void *userdata, sd_bus_error *error)

@@ -74,6 +74,8 @@ typedef struct UnitWatch UnitWatch;
 /* Tells of each of @units (copied) now, and again whenever one has changed (at most once a second). */
 int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
                    void *userdata);
+/* One more; harmless if it is watched already. Return: 0 or a negated errno. */
+int unit_watch_add(UnitWatch *w, const char *name);
 UnitWatch *unit_watch_free(UnitWatch *w);
 
 typedef struct UnitReload UnitReload;

@@ -30,7 +30,7 @@ struct UnitWatch {
         SystemdBus bus;
         UnitFetched seen;
         void *userdata;
-        WatchedUnit *units;
+        WatchedUnit **units; /* each at an address of its own: callbacks have it */
         size_t n_units;
 };
 
@@ -71,14 +71,40 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
-static int watched_init(WatchedUnit *u, UnitWatch *w, const char *name)
+static WatchedUnit *watched_free(WatchedUnit *u)
 {
+        unit_fetch_free(u->fetch);
+        sd_bus_slot_unref(u->match);
+        sd_event_source_disable_unref(u->timer);
+        free(u->name);
+        free(u);
+        return NULL;
+}
+
+int unit_watch_add(UnitWatch *w, const char *name)
+{
+        for (size_t i = 0; i < w->n_units; i++)
+                if (strcmp(w->units[i]->name, name) == 0)
+                        return 0;
+
+        WatchedUnit **grown = reallocarray(w->units, w->n_units + 1, sizeof(*grown));
+        if (!grown)
+                return err_origin(-ENOMEM);
+        w->units = grown;
+        WatchedUnit *u = calloc(1, sizeof(*u));
+        if (!u)
+                return err_origin(-ENOMEM);
         u->watch = w;
         u->name = strdup(name);
-        if (!u->name)
-                return err_origin(-ENOMEM);
-        int r = sd_event_add_time_relative(w->bus.event, &u->timer, CLOCK_MONOTONIC, 0, 0, on_timer, u);
-        return r < 0 ? err_origin(r) : 0;
+        int r = u->name ? 0 : -ENOMEM;
+        if (r == 0)
+                r = sd_event_add_time_relative(w->bus.event, &u->timer, CLOCK_MONOTONIC, 0, 0, on_timer, u);
+        if (r < 0) {
+                watched_free(u);
+                return err_origin(r);
+        }
+        w->units[w->n_units++] = u;
+        return 0;
 }
 
 int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
@@ -91,10 +117,9 @@ int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, U
         w->bus = *bus;
         w->seen = seen;
         w->userdata = userdata;
-        w->units = calloc(strv_length(units) + 1, sizeof(*w->units));
-        int r = w->units ? 0 : -ENOMEM;
+        int r = 0;
         for (char *const *u = units; r == 0 && u && *u; u++)
-                r = watched_init(&w->units[w->n_units++], w, *u);
+                r = unit_watch_add(w, *u);
         if (r < 0) {
                 unit_watch_free(w);
                 return err_trace(r);
@@ -107,12 +132,8 @@ UnitWatch *unit_watch_free(UnitWatch *w)
 {
         if (!w)
                 return NULL;
-        for (size_t i = 0; i < w->n_units; i++) {
-                unit_fetch_free(w->units[i].fetch);
-                sd_bus_slot_unref(w->units[i].match);
-                sd_event_source_disable_unref(w->units[i].timer);
-                free(w->units[i].name);
-        }
+        for (size_t i = 0; i < w->n_units; i++)
+                watched_free(w->units[i]);
         free(w->units);
         free(w);
         return NULL;

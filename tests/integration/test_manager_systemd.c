@@ -74,6 +74,9 @@ static void a_wrapper_stands_for_its_instances(void **state)
         wrapper->consists_of = instances;
         instance->active_state = other->active_state = "active";
         systemd_bed_units(b, units);
+        /* They are known, and watched, before anything is done. */
+        while (fake_systemd_calls(b->systemd, "LoadUnit mail@-.service") == 0)
+                assert_true(sd_event_run(b->bed.event, 100000) >= 0);
         assert_int_equal(manager_bed_stop(&b->bed), RESULT_DONE);
         assert_int_equal(fake_systemd_calls(b->systemd, "StopUnit mail@-.service"), 1);
         assert_int_equal(fake_systemd_calls(b->systemd, "StopUnit mailman.service"), 0);
@@ -214,6 +217,13 @@ static void a_stop_that_hangs_times_out(void **state)
         assert_int_equal(manager_bed_stop(&b->bed), RESULT_TIMEOUT);
         assert_int_equal(b->bed.reason, REASON_STOP_TIMEOUT);
         assert_false(b->bed.alive); /* a hanging job without a process */
+        assert_int_equal(json_array_size(json_object_get(b->bed.data, "survivors")), 0);
+
+        systemd_bed_process(b, true);
+        assert_int_equal(manager_bed_stop(&b->bed), RESULT_TIMEOUT);
+        assert_int_equal(b->bed.reason, REASON_STOP_TIMEOUT);
+        assert_true(b->bed.alive);
+        assert_int_equal(json_array_size(json_object_get(b->bed.data, "survivors")), 1);
 }
 
 static void processes_that_outlive_the_stop_are_seen_and_killed(void **state)
