@@ -128,6 +128,40 @@ static void test_an_immutable_directory_moves_nothing(void **state)
         assert_int_equal(count_in(f, "spool/In"), 2);
 }
 
+/* A container's root: the directories came with the image, in the lower layer. */
+static void test_an_overlay_falls_back(void **state)
+{
+        Fixture *f = *state;
+        char options[512];
+
+        put_dir(f, "ov");
+        mount_or_skip(f, NULL, "ov");
+        put_dir(f, "ov/lower");
+        put_dir(f, "ov/upper");
+        put_dir(f, "ov/work");
+        put_dir(f, "ov/merged");
+        put_dir(f, "ov/lower/In");
+        put(f, "ov/lower/In/a", "1");
+        snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", at(f, "ov/lower"),
+                 at(f, "ov/upper"), at(f, "ov/work"));
+        if (mount("overlay", at(f, "ov/merged"), "overlay", 0, options) < 0)
+                skip(); /* no overlayfs here */
+        f->q_dirs[0] = fixture_path(f, 4, "ov/merged/In");
+        f->q_dirs[1] = NULL;
+        f->stores[STORE_Q].hold = fixture_path(f, 5, "ov/merged/hold");
+        fixture_open(f);
+        inventory(f, true, false);
+        set_aside(f, STORE_Q);
+        assert_int_equal(reported(f, "fallback"), 1);
+        assert_string_equal(fallback_error(f), "Invalid cross-device link");
+        assert_true(is_there(f, "ov/merged/hold/incidents/" INCIDENT "/q/0/a"));
+        assert_int_equal(count_in(f, "ov/merged/In"), 0);
+        place_none(f);
+        assert_true(is_there(f, "ov/merged/In/a"));
+        unmount(f, "ov/merged");
+        unmount(f, "ov");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -137,6 +171,7 @@ int main(void)
                 T(test_a_mount_point_falls_back),
                 T(test_a_busy_mount_point_is_refused_by_the_kernel),
                 T(test_an_immutable_directory_moves_nothing),
+                T(test_an_overlay_falls_back),
         };
 
         return cmocka_run_group_tests(tests, mounts_setup, NULL);
