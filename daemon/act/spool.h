@@ -78,8 +78,14 @@ typedef struct SpoolQuarantine {
 /* Moves these (wherever they are) into HOLD/quarantine/QID/files and writes message.json. */
 int spool_quarantine(Spool *s, SpoolQuarantine *q, SpoolReport *report);
 
-/* The full record of one message with digests, wherever it is. */
+/* The full record of one message with digests, wherever it is. -ENOENT if it is nowhere. */
 int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret);
+/*
+ * The same of several, in one walk of each store; store by store, those that are nowhere left out. The caller
+ * frees them and *@ret.
+ */
+int spool_messages(Spool *s, const char *incident, const Roster *roster, const MessageSet *set, Message **ret,
+                   size_t *ret_n);
 
 /*
  * An operator's: back to its store (or to @target on the same mount), or unlinked. QIDs are as `quarantine

@@ -170,6 +170,8 @@ int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32
         return 0;
 }
 
+/* --- one, or some --- */
+
 typedef struct Search {
         const char *incident, *id;
         size_t store;
@@ -189,56 +191,120 @@ static int search_shelved(void *userdata, Shelved *q)
         return 1;
 }
 
-static int message_collect(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret)
+/* The record of a message that is in quarantine. Return: >0 if it is. */
+static int shelved_record(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret)
+{
+        Search search = {
+                .incident = incident,
+                .id = roster_id(roster, index, NULL),
+                .store = roster->entries[index].store,
+                .ret = ret,
+        };
+        char mark[SHELF_MARK_SIZE];
+
+        if (!incident)
+                return 0;
+        if (!shelf_mark(incident, s->stores + search.store, search.id, mark))
+                return err_origin(-ENOMEM);
+        return shelf_walk(s, s->stores + search.store, mark, search_shelved, &search);
+}
+
+typedef struct Records {
+        Spool *spool;
+        const char *incident;
+        const Roster *roster;
+        const MessageSet *set;
+        Message *messages;
+        size_t n;
+} Records;
+
+static int record_one(Records *rec, SpoolTrees *t, const SpoolList *l, uint32_t index)
+{
+        Message m = {};
+        int r;
+
+        r = spool_record(t, l, rec->roster, index, &m);
+        if (r < 0)
+                return err_trace(r);
+        if (m.n_files == 0) {
+                message_deinit(&m);
+                r = shelved_record(rec->spool, rec->incident, rec->roster, index, &m);
+                if (r <= 0) /* nowhere */
+                        return err_trace(r);
+        }
+        rec->messages[rec->n++] = m;
+        return 0;
+}
+
+/* Those of one store, found in one walk. */
+static int store_records(Records *rec, size_t store)
 {
         _cleanup_(spool_trees_close) SpoolTrees t = { .incident = -1, .folder = -1 };
         _cleanup_(spool_list_deinit) SpoolList l = {};
-        MessageSet only = {};
         /* With a set, nothing is added to the roster. */
-        SpoolCollect how = {
-                .store = roster->entries[index].store,
-                .roster = (Roster *)roster,
-                .only = &only,
-        };
+        SpoolCollect how = { .store = store, .roster = (Roster *)rec->roster, .only = rec->set };
         int r;
 
-        r = message_set_add(&only, index);
-        if (r == 0)
-                r = spool_trees_open(&t, s, how.store, incident, NULL);
+        r = spool_trees_open(&t, rec->spool, store, rec->incident, NULL);
         if (r == 0)
                 r = spool_list_collect(&l, &t, &how);
-        if (r == 0)
-                r = spool_record(&t, &l, roster, index, ret);
-        message_set_deinit(&only);
+        for (uint32_t i = 0; r == 0 && i < rec->roster->n; i++)
+                if (rec->roster->entries[i].store == store && message_set_has(rec->set, i))
+                        r = record_one(rec, &t, &l, i);
         return err_trace(r);
+}
+
+static bool store_has(const Records *rec, size_t store)
+{
+        for (uint32_t i = 0; i < rec->roster->n; i++)
+                if (rec->roster->entries[i].store == store && message_set_has(rec->set, i))
+                        return true;
+        return false;
+}
+
+int spool_messages(Spool *s, const char *incident, const Roster *roster, const MessageSet *set, Message **ret,
+                   size_t *ret_n)
+{
+        Records rec = { .spool = s, .incident = incident, .roster = roster, .set = set };
+        size_t n = message_set_count(set);
+        int r = 0;
+
+        if (incident && !spool_name_ok(incident))
+                return err_origin(-EINVAL);
+        rec.messages = calloc(n > 0 ? n : 1, sizeof(rec.messages[0]));
+        if (!rec.messages)
+                return err_origin(-ENOMEM);
+        for (size_t i = 0; r == 0 && i < s->n_stores; i++)
+                if (store_has(&rec, i))
+                        r = store_records(&rec, i);
+        if (r < 0) {
+                for (size_t i = 0; i < rec.n; i++)
+                        message_deinit(rec.messages + i);
+                free(rec.messages);
+                return err_trace(r);
+        }
+        *ret = rec.messages;
+        *ret_n = rec.n;
+        return 0;
 }
 
 int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret)
 {
-        Search search = { .incident = incident, .ret = ret };
-        char mark[SHELF_MARK_SIZE];
-        Message m = {};
+        _cleanup_(freep) Message *messages = NULL;
+        MessageSet one = {};
+        size_t n = 0;
         int r;
 
-        if (index >= roster->n || roster->entries[index].store >= s->n_stores ||
-            (incident && !spool_name_ok(incident)))
+        if (index >= roster->n)
                 return err_origin(-EINVAL);
-        r = message_collect(s, incident, roster, index, &m);
+        r = message_set_add(&one, index);
+        if (r == 0)
+                r = spool_messages(s, incident, roster, &one, &messages, &n);
+        message_set_deinit(&one);
         if (r < 0)
                 return err_trace(r);
-        if (m.n_files > 0) {
-                *ret = m;
-                return 0;
-        }
-        message_deinit(&m);
-        if (!incident)
+        if (n == 0)
                 return err_origin(-ENOENT);
-        search.id = roster_id(roster, index, NULL);
-        search.store = roster->entries[index].store;
-        if (!shelf_mark(incident, s->stores + search.store, search.id, mark))
-                return err_origin(-ENOMEM);
-        r = shelf_walk(s, s->stores + search.store, mark, search_shelved, &search);
-        if (r < 0)
-                return err_trace(r);
-        return r > 0 ? 0 : err_origin(-ENOENT);
+        *ret = messages[0];
+        return 0;
 }

@@ -22,8 +22,8 @@
 
 /* So many renames cost about as much as cloning a skeleton and syncing it. */
 #define EXCHANGE_COST 64
-/* So many renames at most to have the original directory back: some tenths of a second. */
-#define ORIGINAL_WORTH 20000
+/* So many renames at most to have the original directory back: a tenth of a second or two. */
+#define ORIGINAL_WORTH 5000
 
 /* What would have to be renamed of one directory. */
 typedef struct Load {

@@ -40,7 +40,7 @@ static int flags_clear(int dirfd, const char *name)
 
         fd = file_open_beneath(dirfd, name, O_RDONLY | O_NOFOLLOW);
         if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-                return 0; /* no regular file or directory, or no such flags here: the rename will tell */
+                return 0; /* no such flags here: the rename will tell */
         if (!(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL)))
                 return 0;
         flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
@@ -139,7 +139,8 @@ static int purge_file(const Purge *p, const char *path)
                 return errno == ENOENT ? 0 : err_origin(-errno);
         if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : err_origin(-errno);
-        cleared = flags_clear(from, name);
+        /* Other kinds have no such flags, and opening a device may do something. */
+        cleared = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? flags_clear(from, name) : 0;
         if (cleared < 0)
                 return err_trace(cleared);
         to = counterpart_open(p, path, len);

@@ -31,21 +31,19 @@ static int describe_held(Task *t)
         const MessageSet *set = t->action.set;
         const Roster *roster = t->action.roster;
         size_t n = message_set_count(set);
+        MessageSet held = {};
+        int r = 0;
 
         if (t->action.kind != ACTION_PLACE || n == 0 || n > FULL_RECORDS_MAX)
                 return 0;
-        t->messages = calloc(n, sizeof(*t->messages));
-        if (!t->messages)
-                return -ENOMEM;
-        for (uint32_t k = 0; k < roster->n; k++) {
-                Message *m = &t->messages[t->n_messages];
-
-                if (!message_set_has(set, k) || !(roster->entries[k].place & PLACE_HOLD))
-                        continue;
-                if (spool_message(t->owner->spool, t->action.incident, roster, k, m) == 0)
-                        t->n_messages++;
-        }
-        return 0;
+        for (uint32_t k = 0; r == 0 && k < roster->n; k++)
+                if (message_set_has(set, k) && roster->entries[k].place & PLACE_HOLD)
+                        r = message_set_add(&held, k);
+        if (r == 0)
+                r = spool_messages(t->owner->spool, t->action.incident, roster, &held, &t->messages, &t->n_messages);
+        message_set_deinit(&held);
+        /* Records are for people; what was moved is moved. */
+        return r == -ENOMEM ? r : 0;
 }
 
 static int quarantine(Task *t, SpoolReport *report)

@@ -137,6 +137,40 @@ static void test_from_quarantine(void **state)
         message_set_deinit(&set);
 }
 
+static void test_several_at_once(void **state)
+{
+        Fixture *f = *state;
+        MessageSet set = {}, one = {};
+        SpoolQuarantine q;
+        Message *messages;
+        size_t n;
+
+        put(f, "spool/In/a", "abc");
+        put(f, "spool/In/b", "abc");
+        put(f, "spool/In/gone", "abc");
+        put(f, "spool/input/m-H", "abc");
+        put(f, "spool/input/other-H", "abc");
+        inventory(f, true, false);
+        assert_int_equal(unlink(at(f, "spool/In/gone")), 0);
+        assert_int_equal(message_set_add(&one, index_of(f, STORE_Q, "b")), 0);
+        q = quarantine_set(f, &one, NULL);
+        for (uint32_t i = 0; i < f->roster.n; i++)
+                assert_int_equal(message_set_add(&set, i), 0);
+        message_set_remove(&set, index_of(f, STORE_X, "other"));
+        assert_int_equal(spool_messages(f->spool, INCIDENT, &f->roster, &set, &messages, &n), 0);
+        assert_int_equal(n, 3);
+        for (size_t i = 0; i < n; i++) {
+                assert_string_not_equal(messages[i].id, "gone");
+                assert_int_equal(messages[i].n_files, 1);
+                assert_true(messages[i].files[0].has_sha256);
+                message_deinit(messages + i);
+        }
+        free(messages);
+        quarantine_forget(&q);
+        message_set_deinit(&set);
+        message_set_deinit(&one);
+}
+
 static void test_nowhere(void **state)
 {
         Fixture *f = *state;
@@ -160,6 +194,7 @@ int main(void)
                 T(test_odd_kinds_do_not_block),
                 T(test_a_directory_with_all_in_it),
                 T(test_from_quarantine),
+                T(test_several_at_once),
                 T(test_nowhere),
         };
 
