@@ -14,11 +14,14 @@
 #include "act/causes.h"
 
 #include "act/stores_check.h"
+#include "act/supervisors.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "model/pattern.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +36,7 @@ enum {
         OWN_FULL,
         OWN_PERMISSIONS,
         OWN_STUCK,
+        OWN_SUPERVISOR,
         N_OWN,
 };
 
@@ -56,8 +60,9 @@ typedef struct StoresJob {
         Job job;
         Causes *owner; /* NULL once nobody waits for it any more */
         StoresCheck check;
-        int full, permissions; /* 0, STORES_E_FOUND, or a negated errno */
-        char *full_detail, *permissions_detail;
+        char **names; /* of the service, for its supervisors; NULL: it has said that there is none */
+        int full, permissions, supervisor; /* 0, ..._E_FOUND, or a negated errno */
+        char *full_detail, *permissions_detail, *supervisor_detail;
 } StoresJob;
 
 struct Causes {
@@ -83,6 +88,8 @@ static void stores_job_free(StoresJob *j)
         stores_check_deinit(&j->check);
         free(j->full_detail);
         free(j->permissions_detail);
+        free(j->supervisor_detail);
+        strv_free(j->names);
         free(j);
 }
 
@@ -109,6 +116,8 @@ static void result_weigh(Causes *c, size_t i)
                 return;
         if (c->healthy)
                 c->baseline[i] = r->found ? BASELINE_FAILED : BASELINE_PASSED;
+        if (i == c->n_checks + OWN_SUPERVISOR)
+                return; /* two supervisors work side by side until both act */
         if (r->found && r->effect == EFFECT_VETO && c->baseline[i] == BASELINE_FAILED)
                 r->effect = EFFECT_NOTE;
 }
@@ -211,6 +220,13 @@ static void round_go_on(Causes *c)
                 check_start(c, c->checks + c->next++);
 }
 
+static int find_supervisors(StoresJob *j)
+{
+        _cleanup_(closep) int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return procfd < 0 ? -errno : supervisors_find(procfd, "/", j->names, &j->supervisor_detail);
+}
+
 static int stores_job_run(Job *job)
 {
         StoresJob *j = (StoresJob *)job;
@@ -218,6 +234,8 @@ static int stores_job_run(Job *job)
         j->full = stores_check_full(&j->check, &j->full_detail);
         if (!atomic_load(&job->cancel))
                 j->permissions = stores_check_permissions(&j->check, &j->permissions_detail);
+        if (j->names && !atomic_load(&job->cancel))
+                j->supervisor = find_supervisors(j);
         return 0;
 }
 
@@ -251,6 +269,7 @@ static void stores_job_done(Job *job, int r)
                 own_result(c, OWN_FULL, j->full, TAKE_PTR(j->full_detail));
                 own_result(c, OWN_PERMISSIONS, j->permissions, TAKE_PTR(j->permissions_detail));
                 own_result(c, OWN_STUCK, 0, NULL);
+                own_result(c, OWN_SUPERVISOR, j->supervisor, TAKE_PTR(j->supervisor_detail));
                 stores_job_leave(c);
         }
         stores_job_free(j);
@@ -276,6 +295,7 @@ static int stores_on_timeout(sd_event_source *source, uint64_t usec, void *userd
         stores_job_leave(c);
         own_result(c, OWN_FULL, -ETIMEDOUT, NULL);
         own_result(c, OWN_PERMISSIONS, -ETIMEDOUT, NULL);
+        own_result(c, OWN_SUPERVISOR, -ETIMEDOUT, NULL);
         own_result(c, OWN_STUCK, STORES_E_FOUND, strdup("the disk of the stores does not answer"));
         round_check_end(c);
         return 0;
@@ -293,6 +313,10 @@ static int stores_job_submit(Causes *c)
         j->job.dropped = stores_job_dropped;
         j->owner = c;
         r = stores_check_init(&j->check, c->service);
+        if (r == 0 && !c->service->sole_supervisor) {
+                j->names = supervisors_names(c->service);
+                r = j->names ? 0 : -ENOMEM;
+        }
         if (r == 0)
                 r = sd_event_add_time_relative(worker_event(c->worker), &c->timer, CLOCK_MONOTONIC,
                                                STORES_TIMEOUT, 0, stores_on_timeout, c);
@@ -320,6 +344,9 @@ static int results_prepare(Causes *c)
                                       "see to it that the spool's directories are there and can be used" },
                 [OWN_STUCK] = { CAUSE_DISK_STUCK,
                                 "look after the disk: what asks it for anything waits for ever" },
+                [OWN_SUPERVISOR] = { CAUSE_OTHER_SUPERVISOR,
+                                     "take the service out of the other supervisor's hands, or set "
+                                     "sole_supervisor = true if that is so already" },
         };
 
         results_clear(c);

@@ -165,7 +165,7 @@ static void test_not_found(void **state)
 
         make(f, 1);
         r = round_of_one(f, false, 0);
-        assert_int_equal(f->n, 4);
+        assert_int_equal(f->n, 5);
         assert_int_equal(r[0].check, 0);
         assert_int_equal(r[0].kind, CAUSE_STARTUP_ACCOUNT);
         assert_true(r[0].known);
@@ -179,6 +179,8 @@ static void test_not_found(void **state)
         }
         assert_int_equal(r[1].kind, CAUSE_DISK_FULL);
         assert_int_equal(r[2].kind, CAUSE_PERMISSIONS);
+        assert_int_equal(r[3].kind, CAUSE_DISK_STUCK);
+        assert_int_equal(r[4].kind, CAUSE_OTHER_SUPERVISOR);
         assert_false(r[2].found);
         assert_int_equal(r[3].kind, CAUSE_DISK_STUCK);
         assert_false(r[3].found);
@@ -235,7 +237,7 @@ static void test_own_checks_have_a_baseline_too(void **state)
         begin(f, false);
         wait_done(f);
         r = f->results;
-        assert_int_equal(f->n, 3);
+        assert_int_equal(f->n, 4);
         assert_true(r[1].found);
         assert_int_equal(r[1].effect, EFFECT_VETO);
         assert_non_null(strstr(r[1].detail, "/in: "));
