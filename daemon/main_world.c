@@ -131,7 +131,7 @@ static int make_manager(World *w, const ServiceSettings *s, Manager **ret)
         case MANAGER_EMBEDDED:
                 return manager_embedded_new(ret, &c);
         case MANAGER_COMMAND:
-                return -EOPNOTSUPP;
+                return manager_command_new(ret, &c);
         case _MANAGER_KIND_MAX:
         case _MANAGER_KIND_INVALID:
                 break;
