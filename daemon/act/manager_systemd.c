@@ -169,7 +169,7 @@ static int add_instances(SystemdManager *m, const UnitInfo *wrapper)
                         continue;
                 int r = unit_add(m, *one, true);
                 if (r >= 0 && m->watch)
-                        r = unit_watch_add(m->watch, *one);
+                        r = manager_watch_add(m->watch, *one);
                 if (r < 0)
                         return err_trace(r);
         }
@@ -323,7 +323,7 @@ static int on_disconnected(sd_bus_message *signal, void *userdata, sd_bus_error 
         (void)signal;
         (void)error;
         m->lost = true;
-        m->watch = unit_watch_free(m->watch);
+        m->watch = manager_watch_free(m->watch);
         systemd_fail(m, "systemd", &(BusFailure){ .name = "", .message = "the bus connection was lost" });
         return 0;
 }
@@ -333,7 +333,7 @@ Manager *systemd_free(Manager *manager)
         SystemdManager *m = systemd_manager(manager_base(manager));
 
         systemd_reset(m);
-        unit_watch_free(m->watch);
+        manager_watch_free(m->watch);
         strv_free(m->restart);
         sd_bus_slot_unref(m->disconnected);
         for (size_t i = 0; i < m->n_units; i++) {
@@ -396,7 +396,7 @@ static int systemd_init(SystemdManager *m, const ManagerContext *c, char *const 
         if (r >= 0)
                 r = subscribe(m);
         if (r >= 0)
-                r = unit_watch_new(&m->watch, &m->bus, units, on_seen, m);
+                r = manager_watch_new(&m->watch, &m->bus, units, on_seen, m);
         return r < 0 ? err_trace(r) : 0;
 }
 

@@ -24,7 +24,7 @@ struct SystemdManager {
         SystemdBus bus;
         ServiceUnit *units;
         size_t n_units, n_configured;
-        UnitWatch *watch;
+        ManagerWatch *watch;
         sd_bus_slot *disconnected;
         bool lost;      /* the bus has gone: nothing can be done any more */
         bool guarded;   /* the guard is on: a stop stops the triggers too, a start starts sockets */

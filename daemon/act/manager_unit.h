@@ -70,13 +70,13 @@ int unit_job_simple(UnitJob **ret, const SystemdBus *bus, const char *method, co
                     UnitJobDone done, void *userdata);
 UnitJob *unit_job_free(UnitJob *j);
 
-typedef struct UnitWatch UnitWatch;
+typedef struct ManagerWatch ManagerWatch;
 /* Tells of each of @units (copied) now, and again whenever one has changed (at most once a second). */
-int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
-                   void *userdata);
+int manager_watch_new(ManagerWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
+                      void *userdata);
 /* One more; harmless if it is watched already. Return: 0 or a negated errno. */
-int unit_watch_add(UnitWatch *w, const char *name);
-UnitWatch *unit_watch_free(UnitWatch *w);
+int manager_watch_add(ManagerWatch *w, const char *name);
+ManagerWatch *manager_watch_free(ManagerWatch *w);
 
 typedef struct UnitReload UnitReload;
 /* @waiting: a unit that waits for a reload which is not ours to make, so none was made; else NULL. Or

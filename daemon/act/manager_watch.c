@@ -18,7 +18,7 @@
 #define AGAIN USEC_PER_SEC
 
 typedef struct WatchedUnit {
-        UnitWatch *watch;
+        ManagerWatch *watch;
         char *name;
         UnitFetch *fetch;
         sd_bus_slot *match; /* once its path is known */
@@ -26,7 +26,7 @@ typedef struct WatchedUnit {
         usec_t not_before; /* CLOCK_MONOTONIC */
 } WatchedUnit;
 
-struct UnitWatch {
+struct ManagerWatch {
         SystemdBus bus;
         UnitFetched seen;
         void *userdata;
@@ -48,7 +48,7 @@ static int on_changed(sd_bus_message *signal, void *userdata, sd_bus_error *erro
 static void on_fetched(void *userdata, UnitInfo *info, const BusFailure *failure)
 {
         WatchedUnit *u = userdata;
-        UnitWatch *w = u->watch;
+        ManagerWatch *w = u->watch;
 
         u->fetch = unit_fetch_free(u->fetch);
         if (info && !u->match)
@@ -81,7 +81,7 @@ static WatchedUnit *watched_free(WatchedUnit *u)
         return NULL;
 }
 
-int unit_watch_add(UnitWatch *w, const char *name)
+int manager_watch_add(ManagerWatch *w, const char *name)
 {
         for (size_t i = 0; i < w->n_units; i++)
                 if (strcmp(w->units[i]->name, name) == 0)
@@ -107,10 +107,10 @@ int unit_watch_add(UnitWatch *w, const char *name)
         return 0;
 }
 
-int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
-                   void *userdata)
+int manager_watch_new(ManagerWatch **ret, const SystemdBus *bus, char *const *units, UnitFetched seen,
+                      void *userdata)
 {
-        UnitWatch *w = calloc(1, sizeof(*w));
+        ManagerWatch *w = calloc(1, sizeof(*w));
         if (!w)
                 return err_origin(-ENOMEM);
 
@@ -119,16 +119,16 @@ int unit_watch_new(UnitWatch **ret, const SystemdBus *bus, char *const *units, U
         w->userdata = userdata;
         int r = 0;
         for (char *const *u = units; r == 0 && u && *u; u++)
-                r = unit_watch_add(w, *u);
+                r = manager_watch_add(w, *u);
         if (r < 0) {
-                unit_watch_free(w);
+                manager_watch_free(w);
                 return err_trace(r);
         }
         *ret = w;
         return 0;
 }
 
-UnitWatch *unit_watch_free(UnitWatch *w)
+ManagerWatch *manager_watch_free(ManagerWatch *w)
 {
         if (!w)
                 return NULL;
