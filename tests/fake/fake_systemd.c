@@ -42,7 +42,7 @@ struct FakeSystemd {
 
 static int note(FakeSystemd *f, const char *method, const char *argument)
 {
-        char text[512];
+        char text[640];
 
         snprintf(text, sizeof(text), "%s%s%s", method, argument ? " " : "", argument ? argument : "");
         assert_int_equal(strv_append(&f->calls, text), 0);

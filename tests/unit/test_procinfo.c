@@ -68,7 +68,7 @@ static void make_process(int dir, char letter, int threads)
         put(dir, "7/syscall", "257 0xffffff9c 0x7ffd 0x0 0x0 0x0 0x0 0x7ffd 0x7f\n");
         put(dir, "7/io", "rchar: 1000\nwchar: 234\nsyscr: 5\n");
         put(dir, "7/cmdline", "");
-        symlinkat("/usr/sbin/imcd", dir, "7/exe");
+        assert_int_equal(symlinkat("/usr/sbin/imcd", dir, "7/exe"), 0);
 }
 
 static void test_numbers(void **state)
@@ -169,9 +169,9 @@ static void test_sockets(void **state)
         ProcessEvidence p;
 
         make_process(dir, 'S', 1);
-        symlinkat("socket:[4711]", dir, "7/fd/3");
-        symlinkat("socket:[4712]", dir, "7/fd/4");
-        symlinkat("pipe:[9]", dir, "7/fd/5");
+        assert_int_equal(symlinkat("socket:[4711]", dir, "7/fd/3"), 0);
+        assert_int_equal(symlinkat("socket:[4712]", dir, "7/fd/4"), 0);
+        assert_int_equal(symlinkat("pipe:[9]", dir, "7/fd/5"), 0);
         fd = process_open(dir, 7);
         /* The network cannot be looked at. */
         assert_int_equal(process_read(&reader, fd, 7, &p, &missing), PROCESS_E_PARTIAL);
@@ -181,7 +181,7 @@ static void test_sockets(void **state)
 
         mkdirat(dir, "7/ns", 0700);
         mkdirat(dir, "7/net", 0700);
-        symlinkat("net:[1]", dir, "7/ns/net");
+        assert_int_equal(symlinkat("net:[1]", dir, "7/ns/net"), 0);
         put(dir, "7/net/tcp",
             "   0: 0100000A:0019 070200C0:D431 01 00000000:00000000 00:00000000 00000000 0 0 4712 1 0\n");
         assert_int_equal(process_read(&reader, fd, 7, &p, &missing), 0);
