@@ -152,8 +152,12 @@ static char *rfc3339_write(char *buf, size_t size, int64_t second, int digits, l
         }
         t = (time_t)second;
         gmtime_r(&t, &tm);
-        snprintf(buf, size, "%04d-%02d-%02dT%02d:%02d:%02d.%0*ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, digits, fraction);
+        /* All are in range already; the remainders say so to the compiler, which counts what may be written.
+         */
+        snprintf(buf, size, "%04u-%02u-%02uT%02u:%02u:%02u.%0*uZ", (unsigned)(tm.tm_year + 1900) % 10000U,
+                 (unsigned)(tm.tm_mon + 1) % 100U, (unsigned)tm.tm_mday % 100U, (unsigned)tm.tm_hour % 100U,
+                 (unsigned)tm.tm_min % 100U, (unsigned)tm.tm_sec % 100U, digits,
+                 (unsigned)fraction % 1000000000U);
         return buf;
 }
 

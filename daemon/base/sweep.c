@@ -162,7 +162,7 @@ int sweep_session(int procfd, pid_t leader)
         for (int round = 0; round < ROUNDS; round++) {
                 _cleanup_(freep) Entry *table = NULL;
                 bool alive = false;
-                size_t n;
+                size_t n = 0;
 
                 r = table_read(procfd, &table, &n);
                 if (r < 0)

@@ -112,7 +112,7 @@ static int client_message(ControlClient *c, usec_t timeout, bool interruptible, 
         for (;;) {
                 json_t *body;
                 int64_t id;
-                size_t len;
+                size_t len = 0;
                 bool ok;
                 int r;
 

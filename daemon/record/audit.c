@@ -225,8 +225,9 @@ static int file_open(Audit *a)
         if (st.st_size == 0) {
                 /* New: the umask must not decide who may read it, and its name must last. */
                 (void)fchmod(fd, AUDIT_FILE_MODE);
-                if (a->group != (gid_t)-1)
-                        (void)fchown(fd, (uid_t)-1, a->group);
+                if (a->group != (gid_t)-1 && fchown(fd, (uid_t)-1, a->group) < 0) {
+                        /* A file system without owners, or we are not root: then its owner alone reads it. */
+                }
                 r = disk_sync(a->disk, a->dirfd);
                 if (r < 0) {
                         close(fd);
