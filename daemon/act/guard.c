@@ -52,6 +52,7 @@ void guard_marker_deinit(GuardMarker *m)
         *m = (GuardMarker){ 0 };
 }
 
+/* Names become file names; 32 bytes are room for suffixes and temporary names. */
 static bool name_is_valid(const char *name)
 {
         return name && name[0] != '\0' && name[0] != '.' && !strchr(name, '/') &&
@@ -219,6 +220,7 @@ static bool is_service(const char *unit)
         return dot && strcmp(dot, ".service") == 0;
 }
 
+/* The persistent drop-in; see the head of this file. */
 static int dropin_text(const GuardPaths *p, const char *unit, const char *incident, GuardKind kind,
                        char **ret)
 {
@@ -261,6 +263,7 @@ static int dropin_write(const GuardPaths *p, const char *base, const char *unit,
         return r < 0 ? err_trace(r) : 1;
 }
 
+/* Return: 1 if it was there, 0, or a negated errno. */
 static int dropin_remove(const GuardPaths *p, const char *base, const char *unit, const char *name)
 {
         _cleanup_(freep) char *folder = NULL;

@@ -131,6 +131,7 @@ static int group_contains_us(int fd)
         return 0;
 }
 
+/* A pidfd is readable once the whole process has ended, zombie or not. */
 static bool target_alive(const KillTarget *t)
 {
         struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
@@ -155,6 +156,7 @@ static bool kill_alive(const Kill *k)
         return false;
 }
 
+/* Into the record, under the phase's word. */
 static int kill_note(Kill *k, pid_t pid)
 {
         const char *word = phase_words[k->phase];
@@ -228,6 +230,7 @@ static int group_signal_each(Kill *k, const KillGroup *g, const pid_t *pids, siz
         return r;
 }
 
+/* One group, as the phase says. A group that has gone meanwhile is nobody. */
 static int group_signal(Kill *k, const KillGroup *g)
 {
         _cleanup_(freep) pid_t *pids = NULL;
@@ -281,6 +284,7 @@ static int kill_signal_all(Kill *k)
 
 static int on_wake(sd_event_source *s, int fd, uint32_t revents, void *userdata);
 
+/* Takes a process in, unless it is there or has ended. */
 static int target_add(Kill *k, ProcId id)
 {
         KillTarget t = { .id = id, .pidfd = -1 };
@@ -312,6 +316,7 @@ static int target_add(Kill *k, ProcId id)
         return 0;
 }
 
+/* Asks the caller who belongs besides the groups. */
 static int kill_collect(Kill *k, usec_t now)
 {
         _cleanup_(freep) ProcId *ids = NULL;
@@ -326,6 +331,7 @@ static int kill_collect(Kill *k, usec_t now)
         return r < 0 ? err_trace(r) : 0;
 }
 
+/* Linux 4.15 and later say so in status. */
 static bool dumps_core(int procfd, pid_t pid)
 {
         _cleanup_(freep) char *text = NULL;
@@ -402,6 +408,7 @@ static void kill_finish(Kill *k, int error, bool alive)
         k->done(k->userdata, &report); /* @k may be gone now */
 }
 
+/* One look at the target, and what follows from it. */
 static void kill_tick(Kill *k, usec_t now)
 {
         bool alive = kill_alive(k);
@@ -457,6 +464,7 @@ static int on_wake(sd_event_source *s, int fd, uint32_t revents, void *userdata)
         return 0;
 }
 
+/* The group is the ladder's own from here on, also if it is removed and made anew under the same name. */
 static int group_add(Kill *k, int fd)
 {
         KillGroup *g = &k->groups[k->n_groups];

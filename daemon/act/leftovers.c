@@ -196,6 +196,7 @@ static bool same_namespace(int procfd, pid_t pid)
         return n > 0 && n == m && memcmp(theirs, ours, (size_t)n) == 0;
 }
 
+/* By the path of the program that it executes. */
 static bool exe_matches(int procfd, pid_t pid, const char *exe)
 {
         static const char deleted[] = " (deleted)";
@@ -228,6 +229,7 @@ static bool uid_matches(int procfd, pid_t pid, uid_t uid)
                (real == uid || effective == uid);
 }
 
+/* Does a `leftovers` entry mean this process? */
 static bool rule_matches(const ServiceSettings *service, int procfd, pid_t pid)
 {
         for (size_t i = 0; i < service->n_leftovers; i++) {

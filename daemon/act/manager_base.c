@@ -25,6 +25,7 @@
 
 #define SURVIVORS_MAX 64 /* in a record */
 
+/* The end of a call, from the loop: everything that belongs to it is put aside before the callee is told. */
 static int on_deliver(sd_event_source *s, void *userdata)
 {
         ManagerBase *b = userdata;
@@ -124,6 +125,7 @@ void manager_base_finish(ManagerBase *b, ResultKind result, Reason reason, const
         (void)sd_event_source_set_enabled(b->deliver, SD_EVENT_ONESHOT);
 }
 
+/* Work at the worker. It may outlive the call and the manager, so it owns all that it needs. */
 struct ManagerJob {
         Job job;            /* first */
         ManagerBase *owner; /* NULL: abandoned */
@@ -149,13 +151,26 @@ static void job_done(Job *job, int r)
         free(j);
 }
 
+/* The worker has gone first. */
+static void job_dropped(Job *job)
+{
+        ManagerJob *j = (ManagerJob *)job;
+
+        if (j->owner)
+                j->owner->job = NULL;
+        j->work.free(j->work.data);
+        free(j);
+}
+
 int manager_base_work(ManagerBase *b, const ManagerWork *work)
 {
         ManagerJob *j = b->job ? NULL : calloc(1, sizeof(*j));
         int r = b->job ? -EBUSY : -ENOMEM;
 
         if (j) {
-                *j = (ManagerJob){ .job = { .run = job_run, .done = job_done }, .owner = b, .work = *work };
+                *j = (ManagerJob){ .job = { .run = job_run, .done = job_done, .dropped = job_dropped },
+                                   .owner = b,
+                                   .work = *work };
                 r = worker_submit(b->ctx.worker, &j->job);
         }
         if (r < 0) {
@@ -299,6 +314,7 @@ int manager_base_alive(ManagerBase *b)
         return r < 0 ? err_trace(r) : n > 0;
 }
 
+/* Like a ladder's record, for calls that end without one. */
 bool manager_base_survivors(ManagerBase *b)
 {
         _cleanup_(freep) ProcId *all = NULL;
@@ -318,6 +334,7 @@ bool manager_base_survivors(ManagerBase *b)
         return n > 0;
 }
 
+/* The ladder has the groups themselves; it asks for everybody else, again and again. */
 static int ladder_collect(void *userdata, ProcId **ret, size_t *ret_n)
 {
         _cleanup_(freep) ProcId *inside = NULL, *outside = NULL;
@@ -331,6 +348,7 @@ static int ladder_collect(void *userdata, ProcId **ret, size_t *ret_n)
         return 0;
 }
 
+/* The ladder's data stays with the call's result; what its end means is for the call to say. */
 static void on_ladder(void *userdata, const KillReport *report)
 {
         ManagerBase *b = userdata;
@@ -435,6 +453,7 @@ typedef struct MarkerWork {
         GuardMarker marker; /* no incident: take it away */
 } MarkerWork;
 
+/* In the worker. */
 static int marker_run(void *data)
 {
         MarkerWork *w = data;

@@ -226,6 +226,7 @@ static void look(CommandManager *m, void (*next)(CommandManager *m))
 
 /* Programs */
 
+/* What the start program leaves running is the service; what the others leave is not wanted. */
 static int run_program(CommandManager *m, const char *name, char *const *argv, usec_t timeout, RunDone done)
 {
         RunSpec spec = {
@@ -304,6 +305,7 @@ static void on_status(void *userdata, const RunResult *r)
 
 static void start_again(CommandManager *m);
 
+/* The start program has ended well: does its process live? */
 static void start_looked(CommandManager *m)
 {
         ProcStat s;
@@ -441,6 +443,7 @@ static void kill_prove(CommandManager *m)
                 fail(m, "processes", r);
 }
 
+/* Whatever the stop program said. */
 static void on_kill_stopped(void *userdata, const RunResult *r)
 {
         CommandManager *m = userdata;

@@ -180,6 +180,7 @@ static int embedded_members(ManagerBase *b, const ProcStat *scan, size_t n, Proc
         return r < 0 ? err_trace(r) : 0;
 }
 
+/* Everything of a start; a child that still waits for its go ends by that. */
 static void start_reset(EmbeddedManager *m)
 {
         m->timeout = sd_event_source_disable_unref(m->timeout);
@@ -226,6 +227,7 @@ static int on_death(sd_event_source *s, int fd, uint32_t revents, void *userdata
         return 0;
 }
 
+/* It lives after START_GRACE: up. */
 static int on_grace(sd_event_source *s, uint64_t usec, void *userdata)
 {
         EmbeddedManager *m = userdata;
@@ -276,6 +278,7 @@ static void start_go(ManagerBase *b, void *data, int r)
                 start_fail(m, "recording it", -r);
 }
 
+/* The run that begins: a record of its own, and the groups of processes() changed to it. */
 static int record_new(EmbeddedManager *m, char *cgroup, ProcId id)
 {
         EmbeddedRecord record = { .main = id, .started = now_read().wall };
@@ -306,6 +309,7 @@ static int record_new(EmbeddedManager *m, char *cgroup, ProcId id)
                       : err_trace(manager_base_set_cgroups(&m->base, NULL));
 }
 
+/* Looked up and made: the fork, then the record. */
 static void start_prepared(ManagerBase *b, void *data, int r)
 {
         EmbeddedManager *m = embedded(b);

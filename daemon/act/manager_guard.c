@@ -115,6 +115,7 @@ static int write_run(void *data)
         return r < 0 ? err_trace(r) : 0;
 }
 
+/* In the worker: the drop-ins that the marker names, and those of the units that are known now. */
 static int remove_run(void *data)
 {
         FileWork *w = data;
@@ -128,6 +129,7 @@ static int remove_run(void *data)
         return r < 0 ? err_trace(r) : 0;
 }
 
+/* In the worker. */
 static int unmark_run(void *data)
 {
         FileWork *w = data;
@@ -135,6 +137,7 @@ static int unmark_run(void *data)
         return err_trace(guard_marker_remove(&w->paths));
 }
 
+/* First names: a drop-in for an alias would be found as well, yet not when the alias goes. */
 static int unit_names(const SystemdManager *m, char ***ret)
 {
         _cleanup_(strv_freep) char **v = NULL;
@@ -151,6 +154,7 @@ static int unit_names(const SystemdManager *m, char ***ret)
         return 0;
 }
 
+/* Hands a copy of all that the worker needs to it. */
 static int file_work(SystemdManager *m, int (*run)(void *), void (*done)(ManagerBase *, void *, int))
 {
         GuardRun *g = m->guard;
@@ -231,6 +235,7 @@ static void off_unmark(SystemdManager *m)
                 guard_fail(m, REASON_ACTION_FAILED, "marker", strerrordesc_np(-r));
 }
 
+/* systemd may still hold the condition, if the reload was not ours to make: hence the permit. */
 static void off_triggers(SystemdManager *m)
 {
         int r = add_all(&m->triggers, m->guard->marker.triggers);
@@ -312,6 +317,7 @@ static void off_begin(SystemdManager *m)
                 guard_fail(m, REASON_ACTION_FAILED, "drop-ins", strerrordesc_np(-r));
 }
 
+/* The guard is up; the record names what it is on. */
 static void on_over(SystemdManager *m)
 {
         GuardRun *g = m->guard;
@@ -365,6 +371,7 @@ static void on_checked(void *userdata, const char *waiting, const BusFailure *fa
                 triggers_run(m, "StopUnit", on_reload);
 }
 
+/* The files are there. From here on a stop takes the triggers along, whatever else goes wrong. */
 static void on_written(ManagerBase *b, void *data, int r)
 {
         SystemdManager *m = systemd_manager(b);
@@ -394,6 +401,7 @@ static void on_written(ManagerBase *b, void *data, int r)
 
 static void trigger_look(SystemdManager *m);
 
+/* Notes which are up, and which need assertions. */
 static void on_trigger_read(void *userdata, UnitInfo *info, const BusFailure *failure)
 {
         SystemdManager *m = userdata;

@@ -36,6 +36,7 @@ struct UnitJob {
         size_t n_early;
 };
 
+/* A signal that came before the reply: it may be of our job. */
 static int keep_early(UnitJob *j, const char *path, const char *result)
 {
         RemovedJob *grown = reallocarray(j->early, j->n_early + 1, sizeof(*grown));
@@ -68,6 +69,7 @@ static int on_removed(sd_bus_message *signal, void *userdata, sd_bus_error *erro
         return 0;
 }
 
+/* The net below the signals: is the job still there? Any other error than its absence is passed over. */
 static int on_asked(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         UnitJob *j = userdata;
@@ -95,6 +97,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* The reply names the job; from now on its end is waited for, unless it was seen already. */
 static int on_queued(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         UnitJob *j = userdata;

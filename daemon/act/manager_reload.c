@@ -70,6 +70,7 @@ static int reload_call(UnitReload *r)
 
 static int ask_more(UnitReload *r);
 
+/* The first that waits is enough. */
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         Question *q = userdata;
@@ -90,6 +91,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+/* Keeps QUESTIONS_MAX under way; when all are answered, goes on to the reload. */
 static int ask_more(UnitReload *r)
 {
         while (r->asked < r->n && r->asked - r->answered < QUESTIONS_MAX) {
@@ -110,6 +112,7 @@ static int ask_more(UnitReload *r)
         return 0;
 }
 
+/* Devices and scopes are made at run time: no file of theirs could have changed. */
 static bool has_files(const char *name)
 {
         const char *dot = strrchr(name, '.');
@@ -133,6 +136,7 @@ static int question_add(UnitReload *r, const char *name, const char *path)
         return 0;
 }
 
+/* ListUnits: name, description, load, active, sub, followed, path, job, its type and path. */
 static int read_units(UnitReload *r, sd_bus_message *reply)
 {
         int e = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");

@@ -45,6 +45,7 @@ static void keep_record(SystemdManager *m)
         m->killed = json_incref(m->base.result.data);
 }
 
+/* Nobody lives: to the units. The first end of a ladder sets the time that they have. */
 static void on_ladder(void *userdata, const ManagerResult *r)
 {
         SystemdManager *m = systemd_manager(userdata);
@@ -62,6 +63,7 @@ static void on_ladder(void *userdata, const ManagerResult *r)
         units_refresh(m, settle_next);
 }
 
+/* Later rounds are for programs of a stop that hung: they have had their SIGTERM from systemd. */
 static void kill_round(SystemdManager *m)
 {
         usec_t limits[_KILL_PHASE_MAX];
@@ -118,6 +120,7 @@ static void settle_wait(SystemdManager *m, const ServiceUnit *u)
         systemd_again(m, LOOK_AGAIN, settle_read);
 }
 
+/* All units are at rest: the last look at the processes. */
 static void settle_over(SystemdManager *m)
 {
         int r = manager_base_alive(&m->base);

@@ -101,6 +101,7 @@ static int environment_setf(SpawnPlan *p, const char *name, const char *value)
         return err_trace(environment_set(p, assignment));
 }
 
+/* All groups of the user, as a login would give them. */
 static int resolve_groups(SpawnPlan *p, const char *name)
 {
         int n = 64;
@@ -122,6 +123,7 @@ static int resolve_groups(SpawnPlan *p, const char *name)
         }
 }
 
+/* By name or number; its home and name go into the environment. */
 static int resolve_user(SpawnPlan *p)
 {
         _cleanup_(freep) char *buf = NULL;
@@ -206,6 +208,7 @@ const char *spawn_stage_describe(SpawnStage s)
         return s < _SPAWN_STAGE_MAX ? words[s] : "starting";
 }
 
+/* In the child: says where it failed, and ends. */
 __attribute__((noreturn)) static void child_fail(int status_fd, SpawnStage stage)
 {
         SpawnFailure f = { .stage = stage, .error = errno };
@@ -224,6 +227,7 @@ static int child_write(int dirfd, const char *path, const char *text)
         return 0;
 }
 
+/* In the child: unjamd blocks signals for its loop and ignores SIGPIPE; a service must not inherit that. */
 static void child_signals(void)
 {
         struct sigaction dfl = { .sa_handler = SIG_DFL };

@@ -63,6 +63,7 @@ static const char *start_verdict(SystemdManager *m, const UnitInfo *u, const cha
         return "it failed";
 }
 
+/* All are up. */
 static void start_over(SystemdManager *m)
 {
         const UnitInfo *u = &m->units[0].info;
@@ -121,6 +122,7 @@ static void instances_look(SystemdManager *m)
         start_over(m);
 }
 
+/* This unit is up: the next one, or, after the last, the instances. */
 static void start_checked(SystemdManager *m)
 {
         if (m->index == 0) {
@@ -188,6 +190,7 @@ static int on_reset(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+/* The first step for a unit: what forbids its start is said before anything is asked for. */
 static void start_unit(SystemdManager *m)
 {
         const ServiceUnit *u = &m->units[m->index];

@@ -61,6 +61,7 @@ static void on_stopped(void *userdata, const char *result, const BusFailure *fai
         stop_unit(m);
 }
 
+/* The next unit that is not at rest; after the last, groups are read anew for the proof. */
 static void stop_unit(SystemdManager *m)
 {
         while (m->index < m->n_units && unit_is_at_rest(&m->units[m->index].info))

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Everything of the call but the call itself; safe at any step, and in the middle of a callback. */
 void systemd_reset(SystemdManager *m)
 {
         m->fetch = unit_fetch_free(m->fetch);
@@ -82,6 +83,7 @@ void systemd_fail_errno(SystemdManager *m, const char *what, int r)
         systemd_fail(m, what, &(BusFailure){ .name = "", .message = strerrordesc_np(-r) });
 }
 
+/* A call begins with nothing left of the one before. */
 int systemd_begin(SystemdManager *m, ManagerDone done, void *userdata)
 {
         if (m->lost || sd_bus_is_open(m->bus.bus) <= 0)
@@ -132,6 +134,7 @@ static int unit_keep(SystemdManager *m, ServiceUnit *u, UnitInfo *info)
         return 0;
 }
 
+/* Return: 0 (also if it is there already) or -ENOMEM. */
 static int unit_add(SystemdManager *m, const char *name, bool instance)
 {
         for (size_t i = 0; i < m->n_units; i++)
@@ -194,6 +197,7 @@ static void on_refreshed(void *userdata, UnitInfo *info, const BusFailure *failu
         refresh_step(m);
 }
 
+/* One unit after the other; instances that turn up on the way are at the end of the list. */
 static void refresh_step(SystemdManager *m)
 {
         if (m->index == m->n_units) {
@@ -304,6 +308,7 @@ void triggers_run(SystemdManager *m, const char *method, void (*next)(SystemdMan
         trigger_step(m);
 }
 
+/* News from the watch, at any time. */
 static void on_seen(void *userdata, UnitInfo *info, const BusFailure *failure)
 {
         SystemdManager *m = userdata;
@@ -316,6 +321,7 @@ static void on_seen(void *userdata, UnitInfo *info, const BusFailure *failure)
         (void)add_instances(m, info);
 }
 
+/* sd-bus fails the calls that wait for a reply; those that wait for a signal would wait for ever. */
 static int on_disconnected(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {
         SystemdManager *m = userdata;

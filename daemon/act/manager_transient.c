@@ -24,6 +24,7 @@
 
 #define STOP_TIMEOUT_MIN (90 * USEC_PER_SEC)
 
+/* Escaped as systemd does it: what may not be in a unit's name becomes \\xNN. */
 char *manager_embedded_unit(const char *service)
 {
         char *unit = NULL, *escaped = malloc(4 * strlen(service) + 1), *o = escaped;
@@ -34,7 +35,7 @@ char *manager_embedded_unit(const char *service)
                 if (isalnum(*s) || strchr("_.-:", *s))
                         *o++ = (char)*s;
                 else
-                        o += sprintf(o, "\\x%02x", *s);
+                        o += snprintf(o, 5, "\\x%02x", *s);
         }
         *o = '\0';
         if (asprintf(&unit, "unjam-%s.service", escaped) < 0)

@@ -107,6 +107,7 @@ static int read_string(sd_bus_message *m, char **ret)
         return *ret ? 0 : err_origin(-ENOMEM);
 }
 
+/* Replaces, as the getters of other interfaces may name a property twice. */
 static int read_strings(sd_bus_message *m, char ***ret)
 {
         char **strings = NULL;
@@ -119,6 +120,7 @@ static int read_strings(sd_bus_message *m, char ***ret)
         return 0;
 }
 
+/* Hex, or left alone: an empty array says that the unit has not run yet. */
 static int read_id128(sd_bus_message *m, char **ret)
 {
         const void *bytes;
@@ -143,6 +145,7 @@ static bool is_guards(const char *type, const char *parameter)
         return strstr(type, "PathExists") && (strstr(parameter, "/guard/") || strstr(parameter, "/permit/"));
 }
 
+/* Whose triggering conditions are there, and which one did not hold. Asserts have the same form. */
 static int read_conditions(sd_bus_message *m, UnitInfo *u)
 {
         int r = sd_bus_message_enter_container(m, 'a', "(sbbsi)");
@@ -226,6 +229,7 @@ static int read_entry(sd_bus_message *m, UnitInfo *u)
         return r < 0 ? err_origin(r) : 0;
 }
 
+/* The reply of GetAll, a{sv}. Return: 0, -EBADMSG if what every unit has is missing, or another errno. */
 static int read_all(sd_bus_message *m, UnitInfo *u)
 {
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
@@ -275,6 +279,7 @@ static int on_properties(sd_bus_message *reply, void *userdata, sd_bus_error *er
         return 0;
 }
 
+/* The second step: @reply names the object. An empty interface name stands for all interfaces. */
 static int fetch_properties(UnitFetch *f, sd_bus_message *reply)
 {
         const char *path;

@@ -6,6 +6,7 @@
  * a unit has it read anew, at most once a second.
  *
  * Diagnostics: a unit that cannot be read is reported with its failure; the next change has it tried again.
+ * Tests: tests/integration/test_manager_systemd.c.
  */
 #include "act/manager_unit.h"
 #include "base/cleanup.h"

@@ -1,4 +1,4 @@
-/* The real guard of the systemd manager on a fake systemd and real files. */
+/* The real guard of the systemd manager (manager_guard, manager_reload) on a fake systemd and real files. */
 #include "act/guard.h"
 #include "base/text.h"
 #include "fake/systemd_bed.h"

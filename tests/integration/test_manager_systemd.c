@@ -1,4 +1,7 @@
-/* The real systemd manager on a fake systemd: start, stop and kill. */
+/*
+ * The real systemd manager on a fake systemd: manager_start, manager_stop, manager_settle and
+ * manager_transient, with manager_unit, manager_job and manager_watch below them.
+ */
 #include "base/text.h"
 #include "fake/systemd_bed.h"
 

@@ -370,6 +370,50 @@ static void a_group_with_ourselves_in_it_is_refused(void **state)
         assert_int_equal(ladder_begin(l, &root, 0, 100, 0, 100), -EPERM);
 }
 
+/* The freezer of cgroup v1 keeps even SIGKILL waiting, as state D does. */
+static int freezer_new(char path[128])
+{
+        snprintf(path, 128, "/sys/fs/cgroup/freezer/unjam-test-kill-%d", (int)getpid());
+        if (mkdir(path, 0755) < 0)
+                skip();
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static void file_set(int dirfd, const char *name, const char *text)
+{
+        int fd = openat(dirfd, name, O_WRONLY | O_CLOEXEC);
+
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        close(fd);
+}
+
+static void who_survives_sigkill_is_named(void **state)
+{
+        Ladder *l = *state;
+        char path[128];
+        int fd = freezer_new(path);
+        ProcId a = child_new(l, CHILD_PLAIN, fd);
+
+        file_set(fd, "freezer.state", "FROZEN");
+        ladder_run(l, NULL, 0, 60, 0, 120);
+        file_set(fd, "freezer.state", "THAWED");
+        assert_int_equal(l->report.error, 0);
+        assert_true(l->report.alive);
+        assert_int_equal(l->report.last, KILL_FORCE);
+        assert_true(listed(l, "killed", a.pid));
+        assert_true(listed(l, "survivors", a.pid));
+        json_t *one = json_array_get(json_object_get(l->data, "survivors"), 0);
+        assert_non_null(json_object_get(one, "state"));
+
+        assert_int_equal(ended_by(a), SIGKILL);
+        waitpid(a.pid, NULL, 0);
+        l->n = 0;
+        close(fd);
+        assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -384,6 +428,7 @@ int main(void)
                                                 teardown),
                 cmocka_unit_test_setup_teardown(a_target_with_ourselves_in_it_is_refused, setup, teardown),
                 cmocka_unit_test_setup_teardown(freeing_a_ladder_ends_it_without_a_word, setup, teardown),
+                cmocka_unit_test_setup_teardown(who_survives_sigkill_is_named, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_group_is_ended_as_a_whole, setup, teardown),
                 cmocka_unit_test_setup_teardown(a_group_with_ourselves_in_it_is_refused, setup, teardown),
         };
