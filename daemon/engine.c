@@ -7,7 +7,7 @@
  * While no incident is open, findings of diagnose become events. While one is open, facts feed the trial
  * under way; the machine hears of an operator's stop, and of nothing else.
  *
- * Tests: tests/scenario.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "engine_watch.h"
 #include "model/json.h"

@@ -7,7 +7,7 @@
  * notices a complete message (promise 2); else the service is stopped for it, through the recovery machine
  * (EVENT_RETURN). While an incident is open such a request waits until it has closed, and says so.
  *
- * Tests: tests/scenario.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "engine_watch.h"
 #include "model/json.h"

@@ -10,7 +10,7 @@
  * answered on record with "unknown", and the machine goes on (EVENT_RESUMED); every action looks first and
  * does what is missing. A snapshot that cannot be understood escalates: nothing is guessed.
  *
- * Tests: tests/scenario, tests/crash.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "engine_watch.h"
 #include "model/json.h"

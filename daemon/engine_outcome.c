@@ -5,7 +5,7 @@
  * and the machine gets DONE, FAILED or OBSERVED. What the machine must know besides (a veto, suspects, what
  * is in hold) is computed here.
  *
- * Tests: tests/scenario.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "base/cleanup.h"
 #include "engine_watch.h"

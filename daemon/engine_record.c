@@ -4,7 +4,7 @@
  * Records are gathered on the Watch (`records`) and go to disk with the next commit, in order. If memory runs
  * out a record is dropped, and the caller is told.
  *
- * Tests: tests/scenario.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "engine_watch.h"
 #include "model/json.h"

@@ -5,7 +5,7 @@
  * from what is in hold when the search begins, and grows with mail that arrives meanwhile. Evidence becomes
  * weight here: a message that was in flight weighs SUSPECT_WEIGHT, one that a log line named NAMED_WEIGHT.
  *
- * Tests: tests/scenario.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "engine_watch.h"
 #include "model/json.h"

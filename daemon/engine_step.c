@@ -13,7 +13,7 @@
  * If the record cannot be written (a full disk), nothing is done: the step waits, an alert says so, and the
  * commit is tried again every RETRY_USEC until it works.
  *
- * Tests: tests/scenario.
+ * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "base/cleanup.h"
 #include "engine_watch.h"

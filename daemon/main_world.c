@@ -16,12 +16,14 @@
 #include "base/text.h"
 #include "observe/child.h"
 #include "observe/host.h"
+#include "observe/inflight.h"
 #include "observe/journal.h"
 #include "observe/probe.h"
 #include "observe/progress.h"
 #include "observe/status.h"
 #include "observe/unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +41,8 @@ typedef struct SpoolWorker {
 typedef struct Service {
         World *world;
         Actuator *actuator;
+        Manager *manager; /* the actuator's */
+        Source *inflight; /* also among: */
         Source *sources[SOURCES_MAX];
         size_t n_sources;
         char **units; /* the transient unit of an embedded service, or NULL: the settings' own */
@@ -51,6 +55,7 @@ struct World {
         Runner *runner;
         Worker *proc_worker;
         JournalReader *journal;
+        int procfd;
         SpoolWorker *spool_workers;
         size_t n_spool_workers;
         Service *services;
@@ -158,6 +163,7 @@ static int make_actuator(World *w, const ServiceSettings *s, Service *service)
                 manager_free(config.manager);
                 return r;
         }
+        service->manager = config.manager;
         service->actuator = real;
         if (s->mode == MODE_OBSERVE || s->observe_only != REASON_NONE) {
                 r = null_actuator_new(&service->actuator, real);
@@ -214,6 +220,53 @@ static int make_probes(World *w, Service *service, const SourceContext *c, Sourc
         return probe_source_new(ret, c, w->runner);
 }
 
+/* Is @pid in a control group of the service's units? */
+static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pid_t pid)
+{
+        char *const *units = service->units ? service->units : s->units;
+        _cleanup_(freep) char *path = NULL;
+
+        if (cgroup_of(service->world->procfd, pid, &path) < 0)
+                return false;
+        for (size_t k = 0; units && units[k]; k++) {
+                const char *at = strstr(path, units[k]);
+                size_t len = strlen(units[k]);
+
+                if (at && at > path && at[-1] == '/' && (at[len] == '\0' || at[len] == '/'))
+                        return true;
+        }
+        return false;
+}
+
+/* Asked once for each process that opens a message. */
+static bool process_belongs(void *userdata, pid_t pid)
+{
+        const Service *service = userdata;
+        const ServiceSettings *s = &service->world->settings->services[service - service->world->services];
+        _cleanup_(freep) ProcId *list = NULL;
+        size_t n = 0;
+
+        if (service->world->context.bus && s->manager != MANAGER_COMMAND)
+                return pid_is_in_units(service, s, pid);
+        if (service->manager->ops->processes(service->manager, &list, &n) < 0)
+                return false;
+        while (n > 0 && list[n - 1].pid != pid)
+                n--;
+        return n > 0;
+}
+
+static int make_inflight(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        InflightSpec spec = { .belongs = process_belongs, .userdata = service };
+        int r = spool_worker(w, c->settings->stores[0].dirs[0], &spec.worker);
+
+        if (r == 0)
+                r = inflight_source_new(ret, c, &spec);
+        if (r == 0)
+                service->inflight = *ret;
+        return r;
+}
+
 static int make_journal(World *w, Service *service, const SourceContext *c, Source **ret)
 {
         return journal_source_new(ret, c, service->units, w->journal);
@@ -244,6 +297,7 @@ static int make_sources(World *w, size_t index)
                 { make_state_source, true },
                 { make_probes, s->n_probes > 0 },
                 { make_progress, s->n_stores > 0 },
+                { make_inflight, s->n_stores > 0 },
                 { make_journal, s->n_rules > 0 && w->journal },
         };
 
@@ -284,14 +338,31 @@ static void port_expect(void *userdata, size_t service, bool ours, const char *i
                 source_expect(s->sources[k], ours, invocation);
 }
 
+/* The in-flight source's words as the engine's. */
+typedef struct SeenAdapter {
+        SeenFileHandler handler;
+        void *userdata;
+} SeenAdapter;
+
+static void on_seen(void *userdata, const InflightSeen *file)
+{
+        const SeenAdapter *adapter = userdata;
+        const SeenFile f = { .path = file->path, .open = file->open, .closed = file->closed };
+
+        adapter->handler(adapter->userdata, &f);
+}
+
 static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler,
                          void *handler_data)
 {
-        (void)userdata;
-        (void)service;
-        (void)mark;
-        (void)handler;
-        (void)handler_data;
+        World *w = userdata;
+        Source *source = w->services[service].inflight;
+        SeenAdapter adapter = { .handler = handler, .userdata = handler_data };
+
+        if (source && handler && (inflight_source_is_complete(source) || !mark))
+                inflight_source_history(source, on_seen, &adapter);
+        if (source && mark)
+                inflight_source_mark(source);
 }
 
 static Now port_now(void *userdata)
@@ -424,6 +495,7 @@ int world_new(World **ret, const WorldContext *context, Settings *settings, char
         if (!w)
                 return -ENOMEM;
         w->context = *context;
+        w->procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         w->settings = settings_ref(settings);
         w->services = calloc(settings->n_services + 1, sizeof(*w->services));
         r = w->services ? make_commons(w) : -ENOMEM;
@@ -486,6 +558,8 @@ World *world_free(World *w)
                 strv_free(w->services[k].units);
         engine_free(w->engine);
         runner_free(w->runner);
+        if (w->procfd >= 0)
+                close(w->procfd);
         sd_event_source_disable_unref(w->timer);
         free(w->services);
         settings_unref(w->settings);

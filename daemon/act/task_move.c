@@ -40,7 +40,8 @@ static int describe_held(Task *t)
                 if (message_set_has(set, k) && roster->entries[k].place & PLACE_HOLD)
                         r = message_set_add(&held, k);
         if (r == 0)
-                r = spool_messages(t->owner->spool, t->action.incident, roster, &held, &t->messages, &t->n_messages);
+                r = spool_messages(t->owner->spool, t->action.incident, roster, &held, &t->messages,
+                                   &t->n_messages);
         message_set_deinit(&held);
         /* Records are for people; what was moved is moved. */
         return r == -ENOMEM ? r : 0;

@@ -12,6 +12,8 @@
  *
  * Every path down goes through STOPPING (and KILLING) until it is proved that nothing lives:
  * ladder_descend().
+ *
+ * Test: tests/unit/test_recovery.c
  */
 #include "decide/ladder.h"
 

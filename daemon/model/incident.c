@@ -5,6 +5,8 @@
  * that a file of another version or a damaged one is refused (the engine then escalates instead of guessing).
  *
  * Monotonic times do not survive a reboot: `deadline` is not written, resuming sets it anew.
+ *
+ * Test: tests/unit/test_recovery.c
  */
 #include "model/incident.h"
 

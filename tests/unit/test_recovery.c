@@ -1,9 +1,9 @@
 /*
  * The recovery machine: every cell, every reachable state, every way to die and resume.
  *
- * explore() walks breadth-first over all incidents reachable from an open one, with every event that the engine could
- * deliver there, and checks the invariants of recovery.c in each. Times and sequence numbers are left out of the
- * comparison of states, so the walk is finite.
+ * explore() walks breadth-first over all incidents reachable from an open one, with every event that the
+ * engine could deliver there, and checks the invariants of recovery.c in each. Times and sequence numbers are
+ * left out of the comparison of states, so the walk is finite.
  */
 #include "decide/recovery.h"
 
@@ -16,7 +16,9 @@
 #include <cmocka.h>
 
 static const Now now = { .mono = 1000, .wall = 2000 };
-static const Ladder ladder = { .restarts = 1, .max_trials = 8, .n_stores = 2, .has_rebuildable = true, .max_time = 500 };
+static const Ladder ladder = {
+        .restarts = 1, .max_trials = 8, .n_stores = 2, .has_rebuildable = true, .max_time = 500
+};
 
 static Incident step(const Incident *i, Event ev, Step *ret_step)
 {
@@ -54,7 +56,8 @@ static void every_cell_answers(void **state)
                         assert_true((int)next.state >= 0 && next.state < _STATE_MAX);
                         if (cell == CELL_EMPTY) {
                                 empty++;
-                                assert_true(next.why == REASON_UNEXPECTED || next.reason == REASON_UNEXPECTED);
+                                assert_true(next.why == REASON_UNEXPECTED ||
+                                            next.reason == REASON_UNEXPECTED);
                         }
                         if (cell == CELL_IGNORES)
                                 assert_memory_equal(&i, &next, sizeof(i));
@@ -392,7 +395,8 @@ static void every_reachable_incident_keeps_the_invariants(void **state)
 
                         if (recovery_cell(w.seen[w.next].state, events[k].kind) == CELL_EMPTY)
                                 continue;
-                        assert_int_equal(recovery_step(&w.seen[w.next], &ladder, &events[k], &now, &next, &s), 0);
+                        assert_int_equal(recovery_step(&w.seen[w.next], &ladder, &events[k], &now, &next, &s),
+                                         0);
                         moves = moves || next.state != w.seen[w.next].state || next.seq != w.seen[w.next].seq;
                         if (w.n < 3000) /* a breadth-first prefix: enough for every rung, store and budget */
                                 walk_add(&w, next);
@@ -421,7 +425,8 @@ static void whatever_fails_it_ends(void **state)
 
                         rnd = rnd * 1103515245 + 12345;
                         k = (rnd >> 16) % n;
-                        if (events[k].kind == EVENT_RESUMED && (rnd >> 8) % 8) /* crashes of unjamd are rare */
+                        if (events[k].kind == EVENT_RESUMED &&
+                            (rnd >> 8) % 8) /* crashes of unjamd are rare */
                                 k = 0;
                         if (recovery_cell(i.state, events[k].kind) == CELL_EMPTY)
                                 k = 0;
