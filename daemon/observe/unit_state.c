@@ -241,6 +241,9 @@ RunState unit_state_run(const UnitState *s, const UnitFacts *facts, const char *
                                                                                     : RUN_STARTING;
         if (strcmp(s->active, "deactivating") == 0)
                 return RUN_STOPPING;
+        /* A main process without a state to it: it has been forked just now. */
+        if (unit_state_is_down(s) && s->main_pid != 0)
+                return RUN_STARTING;
         if (unit_state_is_down(s))
                 return run_of_down(s, facts, ret_result);
         if (!unit_state_is_up(s))

@@ -8,8 +8,8 @@
  *
  * Who stopped it? systemd does not tell in the unit's state: a stop by an operator and an exit with status 0
  * look alike. So jobs are followed: a job of a stopping kind that is not ours is an operator's stop (or that
- * of something which stops it in their name, as a shutdown). Its kind is asked for; if it has gone before the
- * answer, it was a stop if it began while the unit was up and ended with the unit down.
+ * of something which stops it in their name, as a shutdown). Its kind is asked for; but it may have gone
+ * before the answer, so a job that began while the unit was up, and under which it goes down, is a stop too.
  *
  * A call that fails leaves the state as it was, or unknown; the next signal or the poll of unit.c tries
  * again.
@@ -31,6 +31,22 @@
 #define JOB          "org.freedesktop.systemd1.Job"
 #define PROPERTIES   "org.freedesktop.DBus.Properties"
 
+/* What a job does, as far as is known. */
+typedef enum JobKind {
+        JOB_UNKNOWN, /* it has not been told yet */
+        JOB_STOPS,   /* stop, restart: the unit goes down */
+        JOB_STARTS,
+        JOB_RESTARTS, /* systemd's own automatic restart */
+        JOB_OTHER,    /* reload and the like: what was asked for stays as it is */
+} JobKind;
+
+/* How the last run ended; systemd forgets it with reset-failed, or when it unloads the unit. */
+typedef struct UnitEnd {
+        bool set;
+        char result[UNIT_WORD_MAX];
+        int32_t exit_code, exit_status;
+} UnitEnd;
+
 struct UnitWatch {
         UnitWatchSpec spec;
         sd_bus *bus;
@@ -48,16 +64,25 @@ struct UnitWatch {
         UnitFacts facts;
         bool operator_stop, by_other;
         char invocation[2 * 16 + 1]; /* the last one that was not zero, or "" */
-        uint32_t n_restarts;         /* when that was seen */
+        uint32_t n_restarts;         /* when it was seen first */
         char expected[2 * 16 + 1];   /* the run that unjamd started, or "" */
 
+        UnitEnd end; /* while it is down */
+
         uint32_t job; /* 0: none */
-        bool job_ours, job_known, job_stops, job_began_up;
+        JobKind job_kind;
+        bool job_ours, job_began_up;
+        uint64_t job_condition_time; /* of the unit when the job began */
+        char job_invocation[2 * 16 + 1];
 };
 
 static void changed(UnitWatch *u)
 {
-        if (u->known)
+        /* Down, with a job of a kind not yet told: it may be stopped or about to start. The answer is on its
+         * way. */
+        bool undecided = u->job != 0 && u->get_job && unit_state_is_down(&u->state);
+
+        if (u->known && !undecided)
                 u->spec.changed(u->spec.userdata);
 }
 
@@ -66,41 +91,85 @@ static void changed(UnitWatch *u)
 /* The job under way turns out to stop the unit. */
 static void job_is_stop(UnitWatch *u)
 {
-        u->job_stops = true;
+        u->job_kind = JOB_STOPS;
         u->facts.stop_asked = true;
         u->operator_stop = u->operator_stop || !u->job_ours;
-        changed(u);
+}
+
+static JobKind job_kind_of(const char *type)
+{
+        static const struct {
+                const char *type;
+                JobKind kind;
+        } kinds[] = {
+                { "stop", JOB_STOPS },
+                { "restart", JOB_STOPS },
+                { "try-restart", JOB_STOPS },
+                { "start", JOB_STARTS },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (strcmp(type, kinds[i].type) == 0)
+                        return kinds[i].kind;
+        return JOB_OTHER;
 }
 
 static int on_job_type(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        static const char *const kinds[] = { "stop", "restart", "try-restart" };
         UnitWatch *u = userdata;
         const char *type;
 
         (void)error;
         u->get_job = sd_bus_slot_unref(u->get_job);
-        if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "v", "s", &type) < 0)
-                return 0; /* it has gone: job_removed() judges */
-        u->job_known = true;
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
-                if (strcmp(type, kinds[i]) == 0)
-                        job_is_stop(u);
+        /* If it has gone already, state_take() or the end of the job tells what it did. */
+        if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "v", "s", &type) >= 0 &&
+            u->job_kind == JOB_UNKNOWN)
+                u->job_kind = job_kind_of(type);
+        if (u->job_kind == JOB_STOPS)
+                job_is_stop(u);
+        changed(u);
         return 0;
 }
 
 static void job_begin(UnitWatch *u, uint32_t id, const char *path)
 {
+        bool automatic = strncmp(u->state.sub, "auto-restart", strlen("auto-restart")) == 0;
+
         if (u->job == id)
                 return;
         u->get_job = sd_bus_slot_unref(u->get_job);
         u->job = id;
         u->job_ours = u->ours;
-        u->job_known = u->job_stops = false;
-        u->job_began_up = u->up;
-        if (u->bus && sd_bus_call_method_async(u->bus, &u->get_job, u->destination, path, PROPERTIES, "Get",
-                                               on_job_type, u, "ss", JOB, "JobType") < 0)
+        u->job_kind = automatic ? JOB_RESTARTS : JOB_UNKNOWN;
+        u->job_condition_time = u->state.condition_time;
+        memcpy(u->job_invocation, u->invocation, sizeof(u->invocation));
+        u->job_began_up = unit_state_is_up(&u->state);
+        if (!automatic && u->bus &&
+            sd_bus_call_method_async(u->bus, &u->get_job, u->destination, path, PROPERTIES, "Get",
+                                     on_job_type, u, "ss", JOB, "JobType") < 0)
                 u->get_job = NULL;
+}
+
+/*
+ * A job that began with the unit up and under which it goes down stops it, whatever its kind is said to be:
+ * the kind of a restart becomes "start" half-way.
+ */
+static void job_judge(UnitWatch *u)
+{
+        bool leaves = !unit_state_is_up(&u->state) && *u->state.active;
+        bool asked = u->job_kind != JOB_OTHER && u->job_kind != JOB_RESTARTS;
+
+        if (u->job != 0 && u->job_began_up && leaves && asked)
+                job_is_stop(u);
+}
+
+/* A job of unknown kind that did nothing to a unit that was down: someone wants it to stay so. A start leaves
+ * a trace. */
+static bool job_keeps_down(const UnitWatch *u)
+{
+        return !u->job_began_up && u->job_kind == JOB_UNKNOWN && unit_state_is_down(&u->state) &&
+               u->job_condition_time == u->state.condition_time &&
+               strcmp(u->job_invocation, u->invocation) == 0;
 }
 
 void unit_watch_job_new(UnitWatch *u, const char *unit, uint32_t id, const char *path)
@@ -114,15 +183,15 @@ void unit_watch_job_removed(UnitWatch *u, uint32_t id, const char *result)
         if (id == 0 || u->job != id)
                 return;
         u->get_job = sd_bus_slot_unref(u->get_job);
-        if (!u->job_known && strcmp(result, "done") == 0 && u->job_began_up && !unit_state_is_up(&u->state))
+        if (strcmp(result, "done") == 0)
+                job_judge(u);
+        if (strcmp(result, "done") == 0 && job_keeps_down(u))
                 job_is_stop(u);
         u->job = 0;
         /* A stop that was given up, or the first half of a restart: it is wanted up. */
-        if (u->job_stops && u->up && u->known) {
+        if (u->job_kind == JOB_STOPS && unit_state_is_up(&u->state))
                 u->facts.stop_asked = u->operator_stop = false;
-                changed(u);
-        }
-        u->job_stops = false;
+        changed(u);
 }
 
 /* State */
@@ -164,10 +233,23 @@ static void invocation_take(UnitWatch *u)
                 bool first = *u->invocation == 0, automatic = u->state.n_restarts > u->n_restarts;
                 u->by_other = !first && !automatic && !u->ours;
                 memcpy(u->invocation, id, sizeof(id));
+                u->n_restarts = u->state.n_restarts;
         }
-        u->n_restarts = u->state.n_restarts;
         if (*u->expected)
-                u->by_other = strcmp(id, u->expected) != 0 && u->n_restarts == 0;
+                u->by_other = strcmp(id, u->expected) != 0 && u->state.n_restarts == 0;
+}
+
+/* How it ended, from the first look at it down until it is up again. */
+static void end_take(UnitWatch *u, bool up, bool down)
+{
+        if (up)
+                u->end.set = false;
+        if (!down || u->end.set)
+                return;
+        u->end = (UnitEnd){ .set = true,
+                            .exit_code = u->state.exit_code,
+                            .exit_status = u->state.exit_status };
+        memcpy(u->end.result, u->state.result, sizeof(u->end.result));
 }
 
 /* The properties are whole: what has changed between this look and the last one? */
@@ -177,12 +259,16 @@ static void state_take(UnitWatch *u)
 
         if (u->state.job != 0)
                 job_begin(u, u->state.job, u->state.job_path);
+        job_judge(u);
         invocation_take(u);
-        if (up && !(u->job != 0 && u->job_stops)) {
+        end_take(u, up, down);
+        if (up && !(u->job != 0 && u->job_kind == JOB_STOPS)) {
                 u->facts.stop_asked = u->operator_stop = false;
                 u->started = u->started || (u->ours && !u->up);
-                if (!u->up)
-                        u->facts.emptied = false;
+        }
+        if (up && !u->up) {
+                u->facts.emptied = false;
+                (void)unit_watch_fetch(u); /* its control group comes without a signal */
         }
         /* No stop job, but we are at it: the kill ladder. A start of ours that fails is another matter. */
         if (down && u->facts.ran && !u->facts.stop_asked && u->ours && !u->started)
@@ -347,17 +433,33 @@ bool unit_watch_is_known(const UnitWatch *u)
 
 void unit_watch_status(const UnitWatch *u, ServiceStatus *ret)
 {
+        UnitState state = u->state; /* its strings stay the watch's */
+
         *ret = (ServiceStatus){ .run = RUN_UNKNOWN };
         if (!u->known)
                 return;
+        if (u->end.set) {
+                state.exit_code = u->end.exit_code;
+                state.exit_status = u->end.exit_status;
+        }
         ret->run = unit_state_run(&u->state, &u->facts, &ret->result);
+        if (u->end.set && ret->result == u->state.result)
+                ret->result = u->end.result;
+        /* Down, and wanted up: a new run may have its name already, but nothing of it can have failed. */
+        if (unit_state_is_down(&u->state) && u->job != 0 && u->job_kind == JOB_STARTS)
+                ret->run = RUN_STARTING;
+        else if (unit_state_is_down(&u->state) && u->job != 0 && u->job_kind == JOB_RESTARTS)
+                ret->run = RUN_RESTARTING;
         ret->invocation = *u->invocation ? u->invocation : NULL;
         ret->n_restarts = u->state.n_restarts;
         ret->main_pid = (pid_t)u->state.main_pid;
         ret->operator_stop = u->operator_stop;
         ret->masked = unit_state_is_masked(&u->state);
         ret->started_by_other = u->by_other;
-        unit_state_exit(&u->state, ret);
+        /* While one runs, how the one before ended is no news; nor is how a program ended that left others
+         * behind. */
+        if (ret->run != RUN_RUNNING && ret->run != RUN_STARTING && !u->facts.emptied)
+                unit_state_exit(&state, ret);
 }
 
 usec_t unit_watch_changed(const UnitWatch *u)

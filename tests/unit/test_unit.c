@@ -366,6 +366,85 @@ static void test_our_stop_and_start(void **state)
         assert_true(watcher_last_run(&f->w, RUN_RUNNING));
 }
 
+/*
+ * A restart by an operator, as a real systemd tells it: when the kind of the job is asked for it is "start"
+ * already, and the new run has its name while the unit is still down.
+ */
+static void test_operator_restart(void **state)
+{
+        Fixture *f = *state;
+        FakeUnit *u = &f->units[0];
+
+        f->job_type = "start";
+        start(f, 1);
+        emit_job(f, u, 7);
+        watcher_drain(&f->w);
+        u->code = CLD_KILLED;
+        u->status = SIGTERM;
+        set_state(f, u, "inactive", "dead");
+        u->invocation[0] = 9;
+        emit_changed(f, u);
+        u->code = 0;
+        u->main_pid = 101;
+        emit_changed(f, u);
+        set_state(f, u, "active", "running");
+        emit_job_removed(f, u, "done");
+        emit_changed(f, u);
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_RUNNING) && last(f)->started_by_other &&
+                                     !last(f)->operator_stop);
+        for (size_t i = 0; i < f->w.n; i++)
+                assert_int_not_equal(f->w.seen[i].o.service.run, RUN_FAILED);
+}
+
+/* systemctl stop on a unit that has failed: the operator wants it down. */
+static void test_operator_stop_of_failed(void **state)
+{
+        Fixture *f = *state;
+        FakeUnit *u = &f->units[0];
+
+        start(f, 1);
+        u->code = CLD_EXITED;
+        u->status = 1;
+        u->result = "exit-code";
+        set_state(f, u, "failed", "failed");
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_FAILED));
+        f->job_type = NULL;
+        emit_job(f, u, 7);
+        emit_job_removed(f, u, "done");
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_STOPPED));
+        assert_true(last(f)->operator_stop);
+        assert_int_equal(last(f)->exit_code, 1);
+
+        /* reset-failed makes systemd forget how it ended; we do not, and it is no news. */
+        size_t n = f->w.n;
+        u->result = "success";
+        u->code = u->status = 0;
+        set_state(f, u, "inactive", "dead");
+        watcher_drain(&f->w);
+        assert_int_equal(f->w.n, n);
+}
+
+static void test_start_of_failed(void **state)
+{
+        Fixture *f = *state;
+        FakeUnit *u = &f->units[0];
+
+        start(f, 1);
+        set_state(f, u, "failed", "failed");
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_FAILED));
+        size_t n = f->w.n;
+        f->job_type = "start";
+        emit_job(f, u, 7);
+        u->invocation[0] = 9;
+        emit_changed(f, u);
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_STARTING));
+        set_state(f, u, "active", "running");
+        emit_job_removed(f, u, "done");
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_RUNNING));
+        for (size_t i = n; i < f->w.n; i++)
+                assert_int_not_equal(f->w.seen[i].o.service.run, RUN_FAILED);
+}
+
 /* The kill ladder works without jobs; a start of ours that dies is a failure though it happens on our watch.
  */
 static void test_our_kill(void **state)
@@ -406,11 +485,25 @@ static void test_automatic_restart(void **state)
         set_state(f, u, "activating", "auto-restart");
         watcher_until(&f->w, watcher_last_run(&f->w, RUN_RESTARTING));
         assert_true(last(f)->exited);
+        assert_int_equal(last(f)->signal, SIGSEGV);
+        /* The restart counts before it has a name, and its job is nobody's stop. */
+        size_t n = f->w.n;
+        f->job_type = "restart";
         u->n_restarts = 1;
+        emit_job(f, u, 7);
+        emit_changed(f, u);
         u->invocation[0] = 3;
         u->result = "success";
+        u->active = "failed";
+        u->sub = "failed";
+        emit_changed(f, u);
         set_state(f, u, "active", "running");
+        emit_job_removed(f, u, "done");
         watcher_until(&f->w, watcher_last_run(&f->w, RUN_RUNNING));
+        for (size_t i = n; i < f->w.n; i++) {
+                assert_int_not_equal(f->w.seen[i].o.service.run, RUN_FAILED);
+                assert_false(f->w.seen[i].o.service.operator_stop);
+        }
         assert_int_equal(last(f)->n_restarts, 1);
         assert_false(last(f)->started_by_other);
         assert_false(last(f)->exited);
@@ -515,6 +608,8 @@ int main(void)
                 TEST(test_automatic_restart),  TEST(test_wrappers),
                 TEST(test_several_units),      TEST(test_masked),
                 TEST(test_never_ran),          TEST(test_lost_connection),
+                TEST(test_operator_restart),   TEST(test_operator_stop_of_failed),
+                TEST(test_start_of_failed),
         };
 
         return cmocka_run_group_tests_name("observe/unit", tests, NULL, NULL);

@@ -57,6 +57,15 @@ static void test_rows(void **state)
         }
 }
 
+/* As seen between two signals of a real systemd: the new main process is known before the new state is. */
+static void test_just_forked(void **state)
+{
+        UnitState s = { .active = "failed", .main_pid = 5 };
+
+        (void)state;
+        assert_int_equal(unit_state_run(&s, &(UnitFacts){ .ran = true }, NULL), RUN_STARTING);
+}
+
 static void test_not_there(void **state)
 {
         UnitState s = { .active = "inactive", .load = "not-found", .result = "success" };
@@ -129,7 +138,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rows),      cmocka_unit_test(test_not_there),
                 cmocka_unit_test(test_condition), cmocka_unit_test(test_worse),
-                cmocka_unit_test(test_exit),
+                cmocka_unit_test(test_exit),      cmocka_unit_test(test_just_forked),
         };
 
         return cmocka_run_group_tests_name("observe/unit_state", tests, NULL, NULL);
