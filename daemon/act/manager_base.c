@@ -348,14 +348,35 @@ static int ladder_collect(void *userdata, ProcId **ret, size_t *ret_n)
         return 0;
 }
 
-/* The ladder's data stays with the call's result; what its end means is for the call to say. */
+/* The record of a call is that of all its ladders; only the last one's survivors are of interest. */
+static void record_add(ManagerBase *b, json_t *data)
+{
+        const char *key;
+        json_t *list;
+
+        if (!b->result.data) {
+                b->result.data = json_incref(data);
+                return;
+        }
+        (void)json_object_del(b->result.data, "survivors");
+        json_object_foreach(data, key, list)
+        {
+                json_t *before = json_object_get(b->result.data, key);
+
+                if (before)
+                        (void)json_array_extend(before, list);
+                else
+                        (void)json_object_set(b->result.data, key, list);
+        }
+}
+
+/* What the end of a ladder means is for the call to say. */
 static void on_ladder(void *userdata, const KillReport *report)
 {
         ManagerBase *b = userdata;
         ManagerResult r = { .alive = report->alive };
 
-        json_decref(b->result.data);
-        b->result.data = json_incref(report->data);
+        record_add(b, report->data);
         b->result.alive = report->alive;
         r.data = b->result.data;
         r.result = report->error < 0 ? RESULT_FAILED : report->alive ? RESULT_TIMEOUT : RESULT_DONE;

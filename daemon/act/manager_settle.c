@@ -36,21 +36,11 @@ static usec_t monotonic(const SystemdManager *m)
         return now;
 }
 
-/* The record is of all rounds: a later one adds what the earlier ones say. */
-static void keep_record(SystemdManager *m)
-{
-        if (m->killed && m->base.result.data)
-                (void)json_object_update_missing(m->base.result.data, m->killed);
-        json_decref(m->killed);
-        m->killed = json_incref(m->base.result.data);
-}
-
 /* Nobody lives: to the units. The first end of a ladder sets the time that they have. */
 static void on_ladder(void *userdata, const ManagerResult *r)
 {
         SystemdManager *m = systemd_manager(userdata);
 
-        keep_record(m);
         if (r->result != RESULT_DONE) {
                 systemd_reset(m);
                 manager_base_kill_done(&m->base, r);

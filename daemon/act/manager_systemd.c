@@ -30,7 +30,6 @@ void systemd_reset(SystemdManager *m)
         m->triggers = strv_free(m->triggers);
         free(TAKE_PTR(m->trouble));
         free(TAKE_PTR(m->stopped));
-        json_decref(TAKE_PTR(m->killed));
         m->guard = guard_run_free(m->guard);
         m->base.kill = kill_free(m->base.kill);
         m->next = NULL;

@@ -46,7 +46,6 @@ struct SystemdManager {
         unsigned rounds;
         usec_t until, grace; /* CLOCK_MONOTONIC */
         char *stopped;       /* the unit that settling has asked to stop */
-        json_t *killed;      /* record of earlier rounds */
         struct GuardRun *guard;
 };
 

@@ -176,6 +176,15 @@ static int run_verbs(Manager *m, char **verbs)
         return outcome;
 }
 
+static int make_manager(Manager **ret, const ManagerContext *c)
+{
+        if (strcmp(kind, "embedded") == 0)
+                return manager_embedded_new(ret, c);
+        if (strcmp(kind, "command") == 0)
+                return manager_command_new(ret, c);
+        return manager_systemd_new(ret, c);
+}
+
 int main(int argc, char **argv)
 {
         Manager *m = NULL;
@@ -213,8 +222,7 @@ int main(int argc, char **argv)
                 .worker = worker,
         };
         if (r >= 0)
-                r = strcmp(kind, "embedded") == 0 ? manager_embedded_new(&m, &c)
-                                                  : manager_systemd_new(&m, &c);
+                r = make_manager(&m, &c);
         if (r < 0) {
                 fprintf(stderr, "cannot begin: %s\n", strerror(-r));
                 return 2;

@@ -183,6 +183,8 @@ static void a_supervisor_that_starts_it_anew_is_told_to_stop(void **state)
         assert_int_equal(manager_bed_start(&bed), RESULT_DONE);
         assert_int_equal(manager_bed_kill(&bed), RESULT_DONE);
         assert_int_equal(manager_bed_count(&bed), 0);
+        assert_int_equal(json_array_size(json_object_get(bed.data, "terminated")), 1);
+        assert_null(json_object_get(bed.data, "survivors"));
         char *down = manager_bed_read(bed.dir, "down");
         assert_non_null(down);
         free(down);
