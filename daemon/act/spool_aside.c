@@ -32,6 +32,12 @@ typedef struct Manifest {
         uint64_t files, messages;
 } Manifest;
 
+static void manifest_deinit(Manifest *m)
+{
+        free(m->text);
+        *m = (Manifest){};
+}
+
 static int compare_item(const void *a, const void *b, void *userdata)
 {
         const SpoolItem *x = a, *y = b;
@@ -52,9 +58,10 @@ static int manifest_line(FILE *out, const SpoolTree *tree, const char *path)
                 return err_origin(-ENOMEM);
         if (fstatat(tree->root[SIDE_HOLD], path, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : err_origin(-errno);
-        fprintf(out, "%s %ju %04o %u %u %s %ju %s %s\n", file_type_to_string(spool_file_type(st.st_mode)),
-                (uintmax_t)st.st_size, (unsigned)st.st_mode & 07777u, st.st_uid, st.st_gid,
-                timespec_rfc3339(mtime, &st.st_mtim), (uintmax_t)st.st_ino, tree->name, shown);
+        (void)fprintf(out, "%s %ju %04o %u %u %s %ju %s %s\n",
+                      file_type_to_string(spool_file_type(st.st_mode)), (uintmax_t)st.st_size,
+                      (unsigned)st.st_mode & 07777u, st.st_uid, st.st_gid,
+                      timespec_rfc3339(mtime, &st.st_mtim), (uintmax_t)st.st_ino, tree->name, shown);
         return 0;
 }
 
@@ -129,9 +136,8 @@ static int store_manifest(Spool *s, size_t store, const SpoolPlacement *p)
 {
         _cleanup_(spool_trees_close) SpoolTrees t = { .incident = -1, .folder = -1 };
         _cleanup_(spool_list_deinit) SpoolList l = {};
-        _cleanup_(freep) char *text = NULL;
         SpoolCollect how = { .store = store, .roster = p->roster, .hold_only = true, .report = p->report };
-        Manifest m = {};
+        _cleanup_(manifest_deinit) Manifest m = {};
         int r;
 
         r = spool_trees_open(&t, s, store, p->incident, p->report);
@@ -140,7 +146,6 @@ static int store_manifest(Spool *s, size_t store, const SpoolPlacement *p)
         if (r < 0)
                 return err_trace(r);
         r = manifest_make(&t, &l, p->report, &m);
-        text = m.text;
         if (r < 0)
                 return spool_fail(p->report, err_trace(r), "cannot list what is held of",
                                   t.store->settings->name, NULL);

@@ -20,7 +20,7 @@
 static bool is_refusal(int r)
 {
         return r == -EXDEV || r == -EPERM || r == -EACCES || r == -EBUSY || r == -EROFS || r == -EINVAL ||
-               r == -EOPNOTSUPP || r == -ENOSYS || r == -ENOTSUP;
+               r == -EOPNOTSUPP || r == -ENOSYS;
 }
 
 static void items_exchange(SpoolList *l, size_t d)

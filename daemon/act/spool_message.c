@@ -120,7 +120,7 @@ static int record_directory(const Recorder *rec, const char *path, unsigned dept
 
 static int record_add(const Recorder *rec, const char *path, unsigned depth)
 {
-        FileType type;
+        FileType type = FILE_REGULAR;
         int r;
 
         r = record_file(rec, path, &type);

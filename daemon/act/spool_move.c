@@ -225,7 +225,7 @@ static int slice_run(Mover *m, SpoolItem **slice, size_t n)
         int r;
 
         slice_vet(m, slice, n);
-        qsort_r(slice, n, sizeof(slice[0]), compare_group, m->list);
+        qsort_r(slice, n, sizeof(SpoolItem *), compare_group, m->list);
         for (size_t k = 0; k < n; k++) {
                 SpoolItem *i = slice[k];
 
@@ -276,14 +276,14 @@ int spool_list_move(SpoolTrees *t, SpoolList *l, SpoolReport *report, SpoolMoved
         *ret = m.moved;
         if (m.n == 0)
                 return 0;
-        m.items = calloc(m.n, sizeof(m.items[0]));
+        m.items = calloc(m.n, sizeof(SpoolItem *));
         if (!m.items)
                 return err_origin(-ENOMEM);
         m.n = 0;
         for (size_t i = 0; i < l->n_items; i++)
                 if (l->items[i].side != l->items[i].wanted)
                         m.items[m.n++] = l->items + i;
-        qsort(m.items, m.n, sizeof(m.items[0]), compare_message);
+        qsort(m.items, m.n, sizeof(SpoolItem *), compare_message);
         spool_expect(report, m.n);
         r = mover_run(&m);
         for (size_t i = 0; i < m.n; i++)

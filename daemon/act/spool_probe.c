@@ -38,7 +38,8 @@ static void probe_name(char buf[PROBE_NAME_MAX])
 {
         static atomic_uint counter;
 
-        snprintf(buf, PROBE_NAME_MAX, ".unjam-probe-%ld-%u", (long)getpid(), atomic_fetch_add(&counter, 1));
+        (void)snprintf(buf, PROBE_NAME_MAX, ".unjam-probe-%ld-%u", (long)getpid(),
+                       atomic_fetch_add(&counter, 1));
 }
 
 /* Step 1, one way. Return: 0 or the refusal. */

@@ -250,8 +250,8 @@ static int folder_make(const Quarantine *q, uint32_t index, char **ret_id)
                 return fd;
         /* 2026-11-22T14:00:00.123456Z -> 20261122T140000Z */
         usec_rfc3339(time, now_read().wall);
-        snprintf(prefix, sizeof(prefix), "%.4s%.2s%.2sT%.2s%.2s%.2sZ%s", time, time + 5, time + 8, time + 11,
-                 time + 14, time + 17, mark);
+        (void)snprintf(prefix, sizeof(prefix), "%.4s%.2s%.2sT%.2s%.2s%.2sZ%s", time, time + 5, time + 8,
+                       time + 11, time + 14, time + 17, mark);
         return folder_number(q, prefix, ret_id);
 }
 
@@ -480,8 +480,8 @@ static int store_shelve(Quarantine *q, const MessageSet *set, uint32_t *order)
         q->list = &l;
         q->shelf = shelf_open(q->spool, t.store, true);
         if (q->shelf < 0)
-                return spool_fail(q->report, err_trace(q->shelf), "cannot make the quarantine in",
-                                  t.store->settings->hold, NULL);
+                r = spool_fail(q->report, err_trace(q->shelf), "cannot make the quarantine in",
+                               t.store->settings->hold, NULL);
         for (uint32_t i = 0; r == 0 && i < q->roster->n; i++)
                 if (q->roster->entries[i].store == q->store && message_set_has(set, i)) {
                         size_t n = q->n;
@@ -495,6 +495,8 @@ static int store_shelve(Quarantine *q, const MessageSet *set, uint32_t *order)
                                 order[n] = i;
                 }
         closep(&q->shelf);
+        q->trees = NULL;
+        q->list = NULL;
         return err_trace(r);
 }
 

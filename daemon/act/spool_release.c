@@ -182,7 +182,7 @@ static int source_open(const Release *l, size_t dir)
 
         if (l->files < 0)
                 return -ENOENT;
-        snprintf(name, sizeof(name), "%zu", dir);
+        (void)snprintf(name, sizeof(name), "%zu", dir);
         return dir_open_beneath(l->files, name);
 }
 

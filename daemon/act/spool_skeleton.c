@@ -34,10 +34,11 @@ static int xattr_read(int fd, const char *name, char **ret, size_t *ret_len)
 
                 if (n < 0)
                         return errno == ENOTSUP ? -ENODATA : -errno;
-                value = malloc((size_t)n + 1);
+                /* Room for one byte more than there was: with none at all, only its length would be told. */
+                value = malloc((size_t)n + 2);
                 if (!value)
                         return err_origin(-ENOMEM);
-                n = name ? fgetxattr(fd, name, value, (size_t)n) : flistxattr(fd, value, (size_t)n);
+                n = name ? fgetxattr(fd, name, value, (size_t)n + 1) : flistxattr(fd, value, (size_t)n + 1);
                 if (n < 0 && errno == ERANGE)
                         continue;
                 if (n < 0)
@@ -68,7 +69,7 @@ static int xattr_copy(int from, int to, const char *name)
         r = xattr_read(to, name, &have, &have_len);
         if (r < 0 && r != -ENODATA)
                 return err_trace(r);
-        if (r == 0 && have_len == want_len && memcmp(have, want, want_len) == 0)
+        if (have && want && have_len == want_len && memcmp(have, want, want_len) == 0)
                 return 0;
         return fsetxattr(to, name, want, want_len, 0) < 0 ? err_origin(-errno) : 0;
 }

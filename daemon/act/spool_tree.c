@@ -31,7 +31,7 @@ static int plain_open_and_ask(const char *path)
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return err_origin(-errno);
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+        (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
         real = realpath(link, NULL);
         if (!real)
                 return err_origin(-errno);
@@ -196,7 +196,7 @@ int spool_trees_open(SpoolTrees *ret, Spool *s, size_t store, const char *incide
                 SpoolTree *tree = t.trees + t.n;
 
                 *tree = (SpoolTree){ .dir = t.store->dirs + t.n, .parent = { -1, -1 }, .root = { -1, -1 } };
-                snprintf(tree->name, sizeof(tree->name), "%zu", t.n);
+                (void)snprintf(tree->name, sizeof(tree->name), "%zu", t.n);
                 r = spool_dir_open(tree->dir, &tree->parent[SIDE_STORE]);
                 if (r < 0)
                         return spool_fail(report, r, "cannot open the store's directory", tree->dir->path,

@@ -16,7 +16,8 @@
 
 #define N_Q       12
 #define N_X       8
-#define N_TRUTHS  (N_Q + 2 * N_X)
+#define N_FIRST   (N_Q + 2 * N_X)
+#define N_MAX     (N_FIRST + 40)
 #define CALLS_MAX 2000
 
 /* --- what is true --- */
@@ -34,11 +35,13 @@ typedef struct Truth {
 
 typedef struct World {
         Fixture *f;
-        Truth truths[N_TRUTHS];
+        Truth truths[N_MAX];
+        size_t n;
 } World;
 
-static void truth_add(World *w, size_t i, size_t store, const char *dir, unsigned number, const char *rel)
+static void truth_add(World *w, size_t store, const char *dir, unsigned number, const char *rel)
 {
+        size_t i = w->n++;
         Truth *t = w->truths + i;
         char path[128];
 
@@ -58,7 +61,6 @@ static void truth_add(World *w, size_t i, size_t store, const char *dir, unsigne
 static int world_setup(void **state)
 {
         World *w = calloc(1, sizeof(*w));
-        size_t n = 0;
         char rel[32];
 
         fixture_setup((void **)&w->f);
@@ -66,13 +68,13 @@ static int world_setup(void **state)
         put_dir(w->f, "spool/input/1");
         for (unsigned i = 0; i < N_Q; i++) {
                 snprintf(rel, sizeof(rel), "q%u", i);
-                truth_add(w, n++, STORE_Q, i % 3 ? "spool/In" : "spool/Out", i % 3 ? 0 : 1, rel);
+                truth_add(w, STORE_Q, i % 3 ? "spool/In" : "spool/Out", i % 3 ? 0 : 1, rel);
         }
         for (unsigned i = 0; i < N_X; i++) {
                 snprintf(rel, sizeof(rel), "%u/x%u-H", i % 2, i);
-                truth_add(w, n++, STORE_X, "spool/input", 0, rel);
+                truth_add(w, STORE_X, "spool/input", 0, rel);
                 *strrchr(rel, 'H') = 'D';
-                truth_add(w, n++, STORE_X, "spool/input", 0, rel);
+                truth_add(w, STORE_X, "spool/input", 0, rel);
         }
         w->f->rebuildable[0] = fixture_path(w->f, 4, "spool/queue.dat");
         w->f->stores[STORE_Q].rebuildable = w->f->rebuildable;
@@ -104,8 +106,9 @@ static void look_at(World *w, const char *path, const char *name)
         struct stat st;
 
         assert_int_equal(lstat(path, &st), 0);
-        for (size_t i = 0; i < N_TRUTHS; i++) {
-                Truth *t = w->truths + i;
+        /* An inode number may have served one that is gone; the youngest has it now. */
+        for (size_t i = w->n; i > 0; i--) {
+                Truth *t = w->truths + i - 1;
 
                 if (t->st.st_ino != st.st_ino)
                         continue;
@@ -171,13 +174,13 @@ static bool is_sealed(const Truth *t)
  * out. */
 static void check(World *w, bool releasing)
 {
-        for (size_t i = 0; i < N_TRUTHS; i++)
+        for (size_t i = 0; i < w->n; i++)
                 w->truths[i].seen = 0;
         look(w, w->f->root);
-        for (size_t i = 0; i < N_TRUTHS; i++)
+        for (size_t i = 0; i < w->n; i++)
                 if (w->truths[i].seen != !w->truths[i].gone)
                         fail_msg("%s: seen %u times", w->truths[i].rel, w->truths[i].seen);
-        for (size_t i = N_Q; i < N_TRUTHS; i += 2) {
+        for (size_t i = N_Q; i < N_FIRST; i += 2) {
                 const Truth *head = w->truths + i, *body = head + 1;
 
                 if (head->gone)
@@ -298,7 +301,7 @@ static Fate step_run(World *w, const Step *step, CrashHow how, unsigned at_call,
 /* Did the step reach its goal? check() has been called. */
 static void step_verify(World *w, const Step *step)
 {
-        for (size_t i = 0; i < N_TRUTHS; i++) {
+        for (size_t i = 0; i < w->n; i++) {
                 const Truth *t = w->truths + i;
 
                 if (t->gone)
@@ -333,7 +336,7 @@ static void step_verify(World *w, const Step *step)
 /* The message in the folder may be gone after this, and must be in the end. */
 static void step_forget(World *w, const Step *step)
 {
-        for (size_t i = 0; i < N_TRUTHS; i++)
+        for (size_t i = 0; i < w->n; i++)
                 if (strstr(w->truths[i].where, step->id))
                         w->truths[i].gone = true;
 }
@@ -383,7 +386,7 @@ static bool pick_folder(const World *w, unsigned choice, char ret[64])
         for (int pass = 0; pass < 2; pass++) {
                 size_t k = 0;
 
-                for (size_t i = 0; i < N_TRUTHS; i++) {
+                for (size_t i = 0; i < w->n; i++) {
                         const Truth *t = w->truths + i;
                         const char *id = t->where + strlen("hold/quarantine/");
 
@@ -419,7 +422,7 @@ static void every_call(const Step *before, size_t n_before, Step step)
                                 assert_int_equal(step_run(w, before + i, CRASH_NEVER, 0, 0), FATE_DONE);
                         check(w, false);
                         if (step.op == OP_RELEASE || step.op == OP_DELETE)
-                                assert_true(pick_folder(w, N_TRUTHS - 1, step.id));
+                                assert_true(pick_folder(w, N_FIRST - 1, step.id));
                         fired = step_survive(w, &step, how, call, call);
                         world_teardown((void **)&w);
                 }
@@ -504,6 +507,41 @@ static unsigned from_environment(const char *name, unsigned otherwise)
         return s ? (unsigned)strtoul(s, NULL, 10) : otherwise;
 }
 
+/* The server delivers a message that is in its store. */
+static void server_consumes(World *w, unsigned choice)
+{
+        Truth *t = w->truths + choice % w->n;
+        size_t pair = choice % w->n >= N_Q && choice % w->n < N_FIRST;
+
+        if (pair)
+                t = w->truths + N_Q + (choice % w->n - N_Q) / 2 * 2;
+        for (size_t i = 0; i <= pair; i++)
+                if (t[i].gone || where_is(t + i) != IN_STORE)
+                        return;
+        for (size_t i = 0; i <= pair; i++) {
+                assert_int_equal(unlink(at(w->f, t[i].where)), 0);
+                t[i].gone = true;
+        }
+}
+
+/* Mail arrives: in the store, or from a submitter that had the directory open before it was exchanged. */
+static void mail_arrives(World *w, bool late)
+{
+        static const char held[] = "hold/incidents/" INCIDENT "/q/0";
+        char rel[32], old[128];
+
+        if (w->n == N_MAX)
+                return;
+        snprintf(rel, sizeof(rel), "new%zu", w->n);
+        truth_add(w, STORE_Q, "spool/In", 0, rel);
+        if (!late || !is_there(w->f, held))
+                return;
+        snprintf(old, sizeof(old), "spool/In/%s", rel);
+        assert_int_equal(rename(at(w->f, old), at(w->f, "late")), 0);
+        snprintf(old, sizeof(old), "%s/%s", held, rel);
+        assert_int_equal(rename(at(w->f, "late"), at(w->f, old)), 0);
+}
+
 static void random_sequence(unsigned seed)
 {
         World *w;
@@ -524,6 +562,10 @@ static void random_sequence(unsigned seed)
                 if (step.op == OP_RELEASE && !pick_folder(w, (unsigned)rand_r(&seed), step.id))
                         continue;
                 (void)step_survive(w, &step, how, 1 + (unsigned)rand_r(&seed) % 60, (unsigned)rand_r(&seed));
+                server_consumes(w, (unsigned)rand_r(&seed));
+                mail_arrives(w, rand_r(&seed) % 2);
+                mail_arrives(w, rand_r(&seed) % 2);
+                check(w, false);
         }
         world_teardown((void **)&w);
 }
