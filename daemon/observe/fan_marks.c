@@ -9,6 +9,8 @@
  *
  * A lack of permission, or a file system without handles or with a zero id, is not an error: the marks say so
  * by a note.
+ *
+ * Tests: tests/unit/test_inflight.c.
  */
 #include "observe/fan_marks.h"
 
@@ -133,6 +135,7 @@ static int marks_run(Job *job)
 
 static void job_free(FanMarksJob *j)
 {
+        fan_marks_deinit(&j->marks);
         closep(&j->fd);
         settings_unref(j->spec.owner);
         free(j);
@@ -146,8 +149,13 @@ static void marks_done(Job *job, int r)
                 j->marks.fd = TAKE_FD(j->fd);
         if (!j->cancelled)
                 j->spec.done(j->spec.userdata, r, &j->marks);
-        fan_marks_deinit(&j->marks);
         job_free(j);
+}
+
+/* The worker goes; who waits for the marks has gone before. */
+static void marks_dropped(Job *job)
+{
+        job_free((FanMarksJob *)job);
 }
 
 int fan_marks_start(FanMarksJob **ret, Worker *worker, const FanMarksSpec *spec)
@@ -161,6 +169,7 @@ int fan_marks_start(FanMarksJob **ret, Worker *worker, const FanMarksSpec *spec)
         j->marks.fd = -1;
         j->job.run = marks_run;
         j->job.done = marks_done;
+        j->job.dropped = marks_dropped;
         j->fd = spec->fd < 0 ? -1 : fcntl(spec->fd, F_DUPFD_CLOEXEC, 3);
         int r = spec->fd >= 0 && j->fd < 0 ? err_origin(-errno) : worker_submit(worker, &j->job);
         if (r < 0) {

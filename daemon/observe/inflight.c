@@ -390,12 +390,13 @@ void inflight_source_history(Source *source, InflightHandler handler, void *user
         settle(s);
         stale_drop(s);
         inflight_table_expire(&s->table, now_mono());
+        bool whole = !s->lost && !s->table.overflow;
         for (size_t i = 0; i < s->table.n_files; i++) {
                 const InflightFile *f = &s->table.files[i];
                 const InflightSeen seen = {
                         .path = f->path,
                         .open = f->open > 0 || f->at_death,
-                        .closed = f->closed,
+                        .closed = f->closed && whole, /* else it may have been opened again, unheard */
                 };
                 if (seen.open || seen.closed)
                         handler(userdata, &seen);

@@ -33,6 +33,10 @@ typedef struct InflightSeen {
 typedef void (*InflightHandler)(void *userdata, const InflightSeen *file);
 
 /*
+ * "closed" says that a process read the file and went on. It clears a message only where the process that
+ * reads it is the one that works on it: a queue manager (Postfix, Exim's queue runner) opens and closes every
+ * file of the queue long before any is delivered.
+ *
  * Everything since the last mark; before the first one (and an hour after the last), what is open and what
  * was open when its process died in the last ten minutes.
  */

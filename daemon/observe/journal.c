@@ -130,6 +130,19 @@ static void on_turn(Job *job, int result)
         }
 }
 
+/* The worker goes; the reader may have gone before, or goes after it. */
+static void on_turn_dropped(Job *job)
+{
+        JournalTurn *t = (JournalTurn *)job;
+        JournalReader *r = t->userdata;
+
+        if (r)
+                r->turn = NULL;
+        else
+                journal_place_free(t->place);
+        journal_turn_free(t);
+}
+
 static int turn_begin(JournalReader *r)
 {
         JournalTurn *t = calloc(1, sizeof(*t));
@@ -140,6 +153,7 @@ static int turn_begin(JournalReader *r)
         t->timeout = USEC_INFINITY;
         t->job.run = journal_turn_run;
         t->job.done = on_turn;
+        t->job.dropped = on_turn_dropped;
         t->interests = calloc(r->n_interests + 1, sizeof(JournalInterest *));
         if (!t->interests) {
                 journal_turn_free(t);

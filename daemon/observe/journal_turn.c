@@ -15,6 +15,8 @@
  *
  * Any error closes the journal, is handed to done(), and the next turn opens it again where the last entry
  * was read.
+ *
+ * Tests: tests/unit/test_journal.c.
  */
 #include "observe/journal_turn.h"
 

@@ -58,6 +58,16 @@ static int look_run(Job *job)
         return 0;
 }
 
+/* Also when the worker goes; who waits for the look has gone before. */
+static void look_free(Job *job)
+{
+        PidfileLook *l = (PidfileLook *)job;
+
+        closep(&l->result.pidfd);
+        free(l->path);
+        free(l);
+}
+
 static void look_done(Job *job, int r)
 {
         PidfileLook *l = (PidfileLook *)job;
@@ -65,9 +75,7 @@ static void look_done(Job *job, int r)
         (void)r;
         if (l->done)
                 l->done(l->userdata, &l->result);
-        closep(&l->result.pidfd);
-        free(l->path);
-        free(l);
+        look_free(job);
 }
 
 int pidfile_look(PidfileLook **ret, Worker *worker, const char *path, PidfileDone done, void *userdata)
@@ -83,6 +91,7 @@ int pidfile_look(PidfileLook **ret, Worker *worker, const char *path, PidfileDon
         *l = (PidfileLook){ .path = copy, .result.pidfd = -1, .done = done, .userdata = userdata };
         l->job.run = look_run;
         l->job.done = look_done;
+        l->job.dropped = look_free;
         int r = worker_submit(worker, &l->job);
         if (r < 0) {
                 free(copy);

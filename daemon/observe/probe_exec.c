@@ -3,6 +3,8 @@
  *
  * Started by the scheduler (probe.c). Exit status 0 is well. The Runner keeps the deadline and kills what is
  * left of the program then; its last words (the end of its output) become the detail.
+ *
+ * Tests: tests/unit/test_probe.c.
  */
 #include "base/cleanup.h"
 #include "base/error.h"

@@ -9,6 +9,8 @@
  * A reply with another code than the one asked for, a connection that closes early, or bytes that are no SMTP
  * are failures, and the detail says at which command and with which words. After QUIT, closing without a word
  * is fine.
+ *
+ * Tests: tests/unit/test_probe.c.
  */
 #include "base/cleanup.h"
 #include "base/error.h"

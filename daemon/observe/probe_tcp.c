@@ -4,6 +4,8 @@
  * Started by the scheduler (probe.c). The connection is closed as soon as it stands. A refused or reset
  * connection is a failure with the kernel's words; a service whose accept queue is full lets it run into the
  * deadline.
+ *
+ * Tests: tests/unit/test_probe.c.
  */
 #include "base/cleanup.h"
 #include "base/error.h"

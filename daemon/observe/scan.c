@@ -7,6 +7,8 @@
  *
  * No more inotify marks, or a network file system: the scan goes on and says that it is blind. Any other
  * error ends it and is handed to done().
+ *
+ * Tests: tests/unit/test_progress.c.
  */
 #include "observe/scan.h"
 
@@ -161,6 +163,12 @@ static void scan_done(Job *job, int r)
         scan_free(s);
 }
 
+/* The worker goes; who waits for the scan has gone before. */
+static void scan_dropped(Job *job)
+{
+        scan_free((Scan *)job);
+}
+
 static int scan_prepare(Scan *s)
 {
         const ServiceSettings *settings = s->spec.settings;
@@ -194,6 +202,7 @@ int scan_start(Scan **ret, Worker *worker, ScanSpec *spec, ScanDone done, void *
         s->spec.owner = spec->owner ? settings_ref(spec->owner) : NULL;
         s->job.run = scan_run;
         s->job.done = scan_done;
+        s->job.dropped = scan_dropped;
         s->result.fd = -1;
         s->done = done;
         s->userdata = userdata;

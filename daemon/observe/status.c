@@ -81,18 +81,13 @@ static RunState run_of_stopped(const StatusSource *s, bool clean, bool *ret_oper
 static RunState run_of_exit(const StatusSource *s, int code, bool *ret_operator)
 {
         *ret_operator = false;
-        switch (code) {
-        case 0:
+        if (code == 0)
                 return RUN_RUNNING;
-        case 3:
-                return run_of_stopped(s, true, ret_operator);
-        case 4:
+        if (code == 4)
                 return RUN_UNKNOWN;
-        case 8:
+        if (code == 8)
                 return RUN_STARTING;
-        default:
-                return run_of_stopped(s, false, ret_operator);
-        }
+        return run_of_stopped(s, code == 3, ret_operator);
 }
 
 /* The look is over. */

@@ -13,6 +13,8 @@
  *
  * A call that fails leaves the state as it was, or unknown; the next signal or the poll of unit.c tries
  * again.
+ *
+ * Tests: tests/unit/test_unit.c.
  */
 #include "observe/unit_watch.h"
 
