@@ -77,7 +77,7 @@ class Context:
             print("---- %s" % m.name)
             try:
                 if m.init:
-                    print(m.journal("-n", "150"))
+                    print(m.journal("-n", "250", "-u", "unjamd", "-u", "imc", "-u", "postfix@-", "-u", "init.scope"))
                 if os.path.exists(m.path(AUDIT)):
                     with open(m.path(AUDIT), errors="replace") as f:
                         print("".join(line[:1500].rstrip() + "\n" for line in f.readlines()[-150:]))
