@@ -2,17 +2,15 @@
 
 /* A mount namespace of the test's own, where that is permitted. */
 
+#include "private_mounts.h"
 #include "spool_fixture.h"
-
-#include <sched.h>
-#include <sys/mount.h>
 
 static bool can_mount;
 
 static inline int mounts_setup(void **state)
 {
         (void)state;
-        can_mount = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+        can_mount = mounts_are_private();
         return 0;
 }
 

@@ -1,9 +1,9 @@
 /* Tests of act/stores_check.c. */
 #include "act/stores_check.h"
 #include "base/cleanup.h"
+#include "unit/private_mounts.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -106,7 +106,7 @@ static int check_small_disk(void)
         char block[65536] = { 0 }, path[64], *detail = NULL;
         int fd;
 
-        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        if (!mounts_are_private())
                 return 77;
         if (mount("unjam-test", root, "tmpfs", 0, "size=4m") < 0)
                 return 77;
