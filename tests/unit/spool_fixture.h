@@ -249,3 +249,36 @@ static inline void quarantine_forget(SpoolQuarantine *q)
         strv_free(q->ids);
         *q = (SpoolQuarantine){};
 }
+
+/* A disk whose renames and new files of one name fail. */
+typedef struct NameDisk {
+        Disk disk;
+        const char *name;
+        int error;
+} NameDisk;
+
+static inline int name_rename(Disk *d, int ofd, const char *o, int nfd, const char *n, unsigned flags)
+{
+        const NameDisk *h = (const NameDisk *)d;
+
+        return strcmp(o, h->name) == 0 ? h->error : disk_rename(disk_posix(), ofd, o, nfd, n, flags);
+}
+
+static inline int name_create(Disk *d, int dirfd, const char *name, int flags, mode_t mode)
+{
+        const NameDisk *h = (const NameDisk *)d;
+
+        return strstr(name, h->name) ? h->error : disk_create(disk_posix(), dirfd, name, flags, mode);
+}
+
+/* The spool works on a disk on which @name fails with @error. */
+static inline void fixture_fail(Fixture *f, NameDisk *d, const char *name, int error)
+{
+        static DiskOps ops;
+
+        ops = *disk_posix()->ops;
+        ops.rename = name_rename;
+        ops.create = name_create;
+        *d = (NameDisk){ .disk = { .ops = &ops }, .name = name, .error = error };
+        f->spool->disk = &d->disk;
+}

@@ -163,6 +163,21 @@ static void test_a_store_that_became_a_link_is_refused(void **state)
         assert_true(is_there(f, "elsewhere/a"));
 }
 
+static void test_a_manifest_that_cannot_be_written(void **state)
+{
+        Fixture *f = *state;
+        NameDisk disk;
+
+        put(f, "spool/In/a", "1");
+        inventory(f, true, false);
+        fixture_fail(f, &disk, "manifest", -ENOSPC);
+        set_aside(f, STORE_Q);
+        assert_int_equal(reported(f, "manifest_error"), 1);
+        assert_int_equal(strlen(json_string_value(json_object_get(store_report(f, 0), "manifest_sha256"))),
+                         64);
+        assert_true(is_there(f, HELD_IN "/a"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -174,6 +189,7 @@ int main(void)
                 T(test_fallback_says_why),
                 T(test_an_empty_store_is_left_alone),
                 T(test_a_store_that_became_a_link_is_refused),
+                T(test_a_manifest_that_cannot_be_written),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,6 +162,24 @@ static void test_an_overlay_falls_back(void **state)
         unmount(f, "ov");
 }
 
+static void test_a_mount_inside_is_named_and_not_exchanged(void **state)
+{
+        Fixture *f = *state;
+
+        put_dir(f, "spool/input/m");
+        mount_or_skip(f, NULL, "spool/input/m");
+        put(f, "spool/input/m/2-H", "not ours to move");
+        put(f, "spool/input/1-H", "1");
+        inventory(f, true, false);
+        assert_int_equal(reported(f, "mounts"), 1);
+        set_aside(f, STORE_X);
+        assert_int_equal(reported(f, "fallback"), 1);
+        assert_true(reported(f, "mounts") > 0);
+        assert_true(is_there(f, "spool/input/m/2-H"));
+        assert_true(is_there(f, "hold/incidents/" INCIDENT "/x/0/1-H"));
+        unmount(f, "spool/input/m");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -172,6 +190,7 @@ int main(void)
                 T(test_a_busy_mount_point_is_refused_by_the_kernel),
                 T(test_an_immutable_directory_moves_nothing),
                 T(test_an_overlay_falls_back),
+                T(test_a_mount_inside_is_named_and_not_exchanged),
         };
 
         return cmocka_run_group_tests(tests, mounts_setup, NULL);

@@ -188,6 +188,98 @@ static void test_another_mount_is_an_error(void **state)
         message_set_deinit(&all);
 }
 
+static void test_two_directories_and_many_folders(void **state)
+{
+        Fixture *f = *state;
+        MessageSet all = {};
+
+        f->x_dirs[1] = NULL;
+        for (unsigned i = 0; i < 6; i++) {
+                char name[64];
+
+                snprintf(name, sizeof(name), "spool/input/%c%c", 'a' + (int)i % 3, i > 2 ? 'x' : '\0');
+                put_dir(f, name);
+        }
+        for (unsigned i = 0; i < 30; i++) {
+                char name[64];
+
+                snprintf(name, sizeof(name), "spool/input/%s/%u-%c",
+                         (const char *const[]){ "a", "b", "c", "ax", "bx", "cx" }[i % 6], i / 2,
+                         i % 2 ? 'H' : 'D');
+                put(f, name, "1");
+                snprintf(name, sizeof(name), "spool/%s/%u", i % 2 ? "In" : "Out", i);
+                put(f, name, "1");
+        }
+        put(f, "spool/input/lock", "");
+        inventory(f, true, false);
+        hold_all(f, &all);
+        report_reset(f);
+        f->report.live = true; /* no exchange: every folder by itself */
+        assert_int_equal(spool_place(f->spool, INCIDENT, &f->roster, &all, STORE_ALL, &f->report), 0);
+        assert_int_equal(reported(f, "files_out"), 60);
+        assert_int_equal(count_in(f, HELD_X "/ax"), 5);
+        report_reset(f);
+        place_none(f);
+        assert_int_equal(reported(f, "files_back"), 60);
+        assert_int_equal(count_in(f, "spool/input/cx"), 5);
+        message_set_deinit(&all);
+}
+
+static void test_a_file_that_goes_meanwhile_is_no_error(void **state)
+{
+        Fixture *f = *state;
+        MessageSet all = {};
+        NameDisk disk;
+
+        put(f, "spool/In/a", "1");
+        put(f, "spool/In/b", "1");
+        inventory(f, true, false);
+        hold_all(f, &all);
+        fixture_fail(f, &disk, "a", -ENOENT);
+        place_held(f, &all);
+        assert_int_equal(reported(f, "vanished"), 1);
+        assert_int_equal(reported(f, "files_out"), 1);
+        message_set_deinit(&all);
+}
+
+static void test_a_name_that_is_taken_in_the_last_moment(void **state)
+{
+        Fixture *f = *state;
+        MessageSet all = {};
+        NameDisk disk;
+
+        put(f, "spool/input/1-H", "1");
+        put(f, "spool/input/1-D", "1");
+        put(f, "spool/input/2-H", "1");
+        inventory(f, true, false);
+        hold_all(f, &all);
+        place_held(f, &all);
+        fixture_fail(f, &disk, "1-D", -EEXIST);
+        place_none(f);
+        assert_int_equal(reported(f, "taken"), 1);
+        /* Without its other file, the control file does not go back. */
+        assert_true(is_there(f, HELD_X "/1-H"));
+        assert_true(is_there(f, "spool/input/2-H"));
+        message_set_deinit(&all);
+}
+
+static void test_a_disk_that_fails(void **state)
+{
+        Fixture *f = *state;
+        MessageSet all = {};
+        NameDisk disk;
+
+        put(f, "spool/In/a", "1");
+        inventory(f, true, false);
+        hold_all(f, &all);
+        fixture_fail(f, &disk, "a", -EIO);
+        report_reset(f);
+        assert_int_equal(spool_place(f->spool, INCIDENT, &f->roster, &all, STORE_ALL, &f->report), -EIO);
+        assert_non_null(strstr(f->report.detail, "cannot move"));
+        assert_int_equal(entry_of(f, STORE_Q, "a")->place, PLACE_STORE);
+        message_set_deinit(&all);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -200,6 +292,10 @@ int main(void)
                 T(test_slices_and_progress),
                 T(test_cancelled_between_slices),
                 T(test_another_mount_is_an_error),
+                T(test_two_directories_and_many_folders),
+                T(test_a_file_that_goes_meanwhile_is_no_error),
+                T(test_a_name_that_is_taken_in_the_last_moment),
+                T(test_a_disk_that_fails),
         };
 
         return cmocka_run_group_tests(tests, mounts_setup, NULL);

@@ -1,5 +1,5 @@
 /* spool_purge: rebuildable files into the incident's folder, whatever protects them. */
-#include "spool_fixture.h"
+#include "spool_mounts.h"
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -126,15 +126,53 @@ static void test_nothing_to_purge_makes_nothing(void **state)
         assert_int_equal(spool_purge(f->spool, "..", STORE_X, &f->report), -EINVAL);
 }
 
+static void test_on_another_mount_it_goes_aside_where_it_is(void **state)
+{
+        Fixture *f = *state;
+
+        put_dir(f, "var");
+        mount_or_skip(f, NULL, "var");
+        f->rebuildable[0] = fixture_path(f, 4, "var/queue.dat");
+        put(f, "var/queue.dat", "1");
+        purge(f);
+        assert_false(is_there(f, "var/queue.dat"));
+        assert_string_equal(purged_to(f), "var/queue.dat.unjam-" INCIDENT);
+        assert_true(is_there(f, "var/queue.dat.unjam-" INCIDENT));
+        put(f, "var/queue.dat", "2");
+        purge(f);
+        assert_true(is_there(f, "var/queue.dat.unjam-" INCIDENT ".1"));
+        unmount(f, "var");
+}
+
+static void test_a_disk_that_fails(void **state)
+{
+        Fixture *f = *state;
+        NameDisk disk;
+
+        put(f, "spool/queue.dat", "1");
+        fixture_fail(f, &disk, "queue.dat", -EIO);
+        report_reset(f);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, &f->report), -EIO);
+        assert_non_null(strstr(f->report.detail, "cannot purge"));
+        fixture_fail(f, &disk, "queue.dat", -ENOENT);
+        purge(f); /* gone in the last moment: fine */
+        assert_int_equal(reported(f, "files_purged"), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, purge_setup, fixture_teardown)
-                T(test_read_only_is_no_obstacle),       T(test_again_gets_a_number),
-                T(test_a_directory_goes_as_a_whole),    T(test_a_link_is_moved_not_followed),
-                T(test_immutable_is_cleared),           T(test_one_that_is_rebuilt_by_a_command),
+                T(test_read_only_is_no_obstacle),
+                T(test_again_gets_a_number),
+                T(test_a_directory_goes_as_a_whole),
+                T(test_a_link_is_moved_not_followed),
+                T(test_immutable_is_cleared),
+                T(test_one_that_is_rebuilt_by_a_command),
                 T(test_nothing_to_purge_makes_nothing),
+                T(test_on_another_mount_it_goes_aside_where_it_is),
+                T(test_a_disk_that_fails),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, mounts_setup, NULL);
 }

@@ -223,6 +223,109 @@ static void test_odd_kinds_and_odd_names(void **state)
         message_set_deinit(&set);
 }
 
+static void test_results_are_in_the_order_of_the_set(void **state)
+{
+        Fixture *f = *state;
+        SpoolQuarantine q;
+        MessageSet set = {};
+
+        put(f, "spool/input/m-H", "1");
+        inventory(f, true, false);
+        put(f, "spool/In/later", "1"); /* of an earlier store */
+        inventory(f, false, true);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        assert_int_equal(message_set_add(&set, 1), 0);
+        q = quarantine_set(f, &set, NULL);
+        assert_int_equal(q.n, 2);
+        assert_string_equal(q.messages[0].id, "m");
+        assert_string_equal(q.messages[1].id, "later");
+        for (size_t i = 0; i < 2; i++) {
+                json_t *j = record_of(f, q.ids[i]);
+
+                assert_string_equal(json_string_value(json_object_get(j, "id")), q.messages[i].id);
+                json_decref(j);
+        }
+        quarantine_forget(&q);
+        message_set_deinit(&set);
+}
+
+static void test_a_file_that_comes_late_is_recorded(void **state)
+{
+        Fixture *f = *state;
+        SpoolQuarantine first, again;
+        MessageSet set = {};
+        char sealed[PATH_MAX], open[PATH_MAX + 4];
+        json_t *j;
+
+        put(f, "spool/input/m-H", "1");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        first = quarantine_set(f, &set, NULL);
+        snprintf(sealed, sizeof(sealed), "%s/hold/quarantine/%s", f->root, first.ids[0]);
+        snprintf(open, sizeof(open), "%s.tmp", sealed);
+        assert_int_equal(rename(sealed, open), 0);
+        put(f, "spool/input/m-D", "abc");
+        again = quarantine_set(f, &set, NULL);
+        assert_string_equal(first.ids[0], again.ids[0]);
+        assert_int_equal(again.messages[0].n_files, 2);
+        j = record_of(f, again.ids[0]);
+        assert_int_equal(json_array_size(json_object_get(j, "files")), 2);
+        json_decref(j);
+        assert_true(is_there(f, in_folder(f, again.ids[0], "files/0/m-D")));
+        quarantine_forget(&first);
+        quarantine_forget(&again);
+        message_set_deinit(&set);
+}
+
+static void test_the_same_name_in_store_and_hold(void **state)
+{
+        Fixture *f = *state;
+        SpoolQuarantine q;
+        MessageSet set = {};
+
+        put(f, "spool/In/a", "held");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        place_held(f, &set);
+        put(f, "spool/In/a", "another");
+        q = quarantine_set(f, &set, NULL);
+        assert_int_equal(q.n, 1);
+        assert_int_equal(reported(f, "taken"), 1);
+        /* Both are somewhere, and neither has replaced the other. */
+        assert_int_equal(count_in(f, "spool/In") + count_in(f, "hold/incidents/" INCIDENT "/q/0"), 1);
+        assert_true(is_there(f, in_folder(f, q.ids[0], "files/0/a")));
+        quarantine_forget(&q);
+        message_set_deinit(&set);
+}
+
+static void test_a_disk_that_fails(void **state)
+{
+        Fixture *f = *state;
+        SpoolQuarantine q = { .incident = INCIDENT, .roster = &f->roster };
+        MessageSet set = {};
+        NameDisk disk;
+
+        put(f, "spool/In/a", "1");
+        put(f, "spool/In/b", "1");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, 0), 0);
+        assert_int_equal(message_set_add(&set, 1), 0);
+        q.set = &set;
+        fixture_fail(f, &disk, "b", -EIO);
+        report_reset(f);
+        assert_int_equal(spool_quarantine(f->spool, &q, &f->report), -EIO);
+        assert_non_null(strstr(f->report.detail, "spool/In/b"));
+        assert_null(q.messages);
+        f->spool->disk = disk_posix();
+        q = quarantine_set(f, &set, NULL);
+        assert_int_equal(q.n, 2);
+        assert_int_equal(count_in(f, "hold/quarantine"), 2);
+        quarantine_forget(&q);
+        q = (SpoolQuarantine){ .incident = "../x", .roster = &f->roster, .set = &set };
+        assert_int_equal(spool_quarantine(f->spool, &q, NULL), -EINVAL);
+        message_set_deinit(&set);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -234,6 +337,10 @@ int main(void)
                 T(test_the_same_id_again_is_another_message),
                 T(test_order_and_missing),
                 T(test_odd_kinds_and_odd_names),
+                T(test_results_are_in_the_order_of_the_set),
+                T(test_a_file_that_comes_late_is_recorded),
+                T(test_the_same_name_in_store_and_hold),
+                T(test_a_disk_that_fails),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
