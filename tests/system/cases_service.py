@@ -91,6 +91,7 @@ def test_operator_stop_is_no_failure(context):
     imc.boot()
     imc.start()
     wait(lambda: not imc.left(), 20, "the mail")
+    time.sleep(5)
     imc.m.run("systemctl", "stop", "imc.service")
     imc.mail("In", 30, tag="b")
     before = imc.inventory()

@@ -49,7 +49,7 @@ def test_power_cut_in_the_middle(context):
 
 def test_kill_of_unjamd_in_the_middle(context):
     """SIGKILL at many moments of one recovery, each time as soon as it has moved on."""
-    imc, poisons = _story(context, {77: "crash", 150: "hang"})
+    imc, poisons = _story(context, {77: "crash", 150: "exit 7"})
     _under_way(imc, ("stopping", "killing", "restarting", "setting_aside", "purging", "baseline", "isolating"))
     kills = 0
     seen = len(imc.audit())
