@@ -248,7 +248,7 @@ class Imc:
         closed = self.closed()
         data = closed["data"]
         check_equal(data["result"], "recovered", "result")
-        check_equal(sorted(c["id"] for c in data["culprits"]), sorted(poisons), "culprits")
+        check_equal(sorted(c["id"] for c in data["culprits"] or []), sorted(poisons), "culprits")
         self.check_ledger(closed)
         check_equal(data["ledger"]["quarantined"], len(poisons), "ledger: quarantined")
         check_equal(data["ledger"]["held"], 0, "ledger: held")
