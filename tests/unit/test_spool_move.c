@@ -142,7 +142,7 @@ static void test_slices_and_progress(void **state)
 {
         Fixture *f = *state;
         Job job = {};
-        unsigned n = 2 * SPOOL_SLICE + 100;
+        unsigned n = SPOOL_SLICE + 100;
 
         many(f, n);
         inventory(f, true, false);
