@@ -113,7 +113,9 @@ static int on_death(sd_event_source *death, int fd, uint32_t revents, void *user
 
         (void)death;
         (void)revents;
-        drain(s);
+        /* At once and piece by piece, though it costs wake-ups: what is read late is told without an order.
+         */
+        (void)notices_read(s);
         ProcessEnd end = process_end(s->procfd, &t->id, fd);
         process_ended(s, t, end == PROCESS_LIVES ? PROCESS_ENDED : end);
         return 0;
@@ -265,6 +267,8 @@ static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userd
         (void)io;
         (void)fd;
         (void)revents;
+        /* At once and piece by piece, though it costs wake-ups: what is read late is told without an order.
+         */
         (void)notices_read(s);
         /* Not put off by each notice: on a busy spool it would never come. */
         if (!s->settling)
@@ -313,8 +317,7 @@ static void ambiguous_resolve(InflightSource *s, pid_t pid)
                 if (!read)
                         fds_read(s, pid, &paths);
                 read = true;
-                if (f->open == 0 && is_among(s, &paths, f))
-                        f->open = 1;
+                f->open = is_among(s, &paths, f);
         }
         keymap_deinit(&paths);
 }

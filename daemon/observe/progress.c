@@ -29,8 +29,10 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 
-#define REPORT_DELAY  (250 * USEC_PER_MSEC)
-#define RETRY_DELAY   (5 * USEC_PER_SEC)
+#define REPORT_DELAY (250 * USEC_PER_MSEC)
+#define RETRY_DELAY  (5 * USEC_PER_SEC)
+#define BUFFERS_MAX                                                                                          \
+        16 /* a wake-up: more than the kernel's queue holds, but it must not keep the loop for ever */
 #define POLL_INTERVAL (30 * USEC_PER_SEC)
 
 typedef enum Want {
@@ -254,23 +256,27 @@ static int notice(ProgressSource *p, const struct inotify_event *e)
         return e->len > 0 ? entry_notice(p, mark, e->name, e->mask) : 0;
 }
 
-/* One buffer for each wake-up: a busy spool must not keep the loop from other work. */
-static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userdata)
+/* One buffer. Return: was it full of notices, so that there may be more? */
+static bool notices_read(ProgressSource *p, int fd)
 {
         char buffer[64 * 1024] __attribute__((aligned(__alignof__(struct inotify_event))));
-        ProgressSource *p = userdata;
-
-        (void)io;
-        (void)revents;
         ssize_t n = read(fd, buffer, sizeof(buffer));
-        if (n < 0)
-                return 0; /* EAGAIN: the wake-up was for nothing */
+
         for (ssize_t i = 0; i < n;) {
                 const struct inotify_event *e = (const struct inotify_event *)(buffer + i);
                 if (notice(p, e) < 0)
                         rescan_later(p, RETRY_DELAY);
                 i += (ssize_t)sizeof(*e) + e->len;
         }
+        return n > (ssize_t)sizeof(buffer) / 2;
+}
+
+static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userdata)
+{
+        (void)io;
+        (void)revents;
+        for (unsigned i = 0; i < BUFFERS_MAX && notices_read(userdata, fd); i++)
+                ;
         return 0;
 }
 
@@ -324,6 +330,8 @@ static int everything_adopt(ProgressSource *p, ScanResult *result)
         if (r < 0)
                 return err_trace(r);
         (void)sd_event_source_set_description(p->io, "progress");
+        /* Nothing here is urgent: a busy spool is read in large pieces, some ten a second. */
+        (void)sd_event_source_set_ratelimit(p->io, 100 * USEC_PER_MSEC, 2);
         return 0;
 }
 

@@ -1,4 +1,5 @@
-/* probe - tcp, smtp and exec against real sockets on loopback and a scripted runner. */
+/* probe, with probe_tcp, probe_smtp and probe_exec - against real sockets on loopback and a scripted runner.
+ */
 #include "observe/probe.h"
 
 #include "unit/observe_runner.h"

@@ -1,7 +1,7 @@
 /*
- * unit - against a systemd of our own on a socket pair: states, who stopped it, restarts, several units, a
- * lost connection. The server speaks for two units and answers as systemd does, jobs that vanish at once
- * included.
+ * unit, and unit_watch below it - against a systemd of our own on a socket pair: states, who stopped it,
+ * restarts, several units, a lost connection. The server speaks for two units and answers as systemd does,
+ * jobs that vanish at once included.
  */
 #include "observe/unit.h"
 
