@@ -113,9 +113,7 @@ static int on_death(sd_event_source *death, int fd, uint32_t revents, void *user
 
         (void)death;
         (void)revents;
-        /* At once and piece by piece, though it costs wake-ups: what is read late is told without an order.
-         */
-        (void)notices_read(s);
+        drain(s);
         ProcessEnd end = process_end(s->procfd, &t->id, fd);
         process_ended(s, t, end == PROCESS_LIVES ? PROCESS_ENDED : end);
         return 0;
