@@ -1,6 +1,6 @@
 #pragma once
 
-/* A mount namespace of the test's own, also in a chroot, where "/" is no mount point that could be made private. */
+/* A mount namespace of a test, also in a chroot, where "/" is no mount point that could be made private. */
 
 #include <fcntl.h>
 #include <sched.h>
