@@ -39,6 +39,7 @@ struct Sim {
 
         /* the record */
         json_t *snapshots, *records;
+        size_t counts[_AUDIT_EVENT_MAX]; /* of the records, by event */
         int commit_error;
 
         /* the action under way */
