@@ -106,6 +106,7 @@ int verb_audit_tail(Ctl *c, char **argv)
         (void)argv;
         tail.ring = calloc(tail.max, sizeof(*tail.ring));
         if (!tail.ring || !list) {
+                free(tail.ring);
                 json_decref(list);
                 return cannot_read(c, -ENOMEM);
         }
