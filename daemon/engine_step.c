@@ -138,6 +138,19 @@ static void commit_ended(Watch *w)
         watch_run(w, &step);
 }
 
+static void record_failed(Watch *w, int error)
+{
+        char text[200];
+
+        snprintf(text, sizeof(text),
+                 "the record cannot be written (%s): nothing is done until it can; make room where state_dir "
+                 "and the "
+                 "audit trail are",
+                 strerror(-error));
+        watch_note(w, REASON_RECORD_UNAVAILABLE, "%s", text);
+        watch_alert(w, ALERT_RECORD_UNAVAILABLE, text);
+}
+
 static void on_committed(void *userdata, int r)
 {
         Watch *w = userdata;
@@ -149,12 +162,7 @@ static void on_committed(void *userdata, int r)
         if (--p->parts == 0) {
                 if (p->error < 0) {
                         if (!p->failed) {
-                                watch_note(w, REASON_RECORD_UNAVAILABLE, "the record cannot be written: %s",
-                                           strerror(-p->error));
-                                watch_alert(
-                                        w, ALERT_RECORD_UNAVAILABLE,
-                                        "the record cannot be written: nothing is done until it can (free "
-                                        "space on the file system of state_dir and the audit trail)");
+                                record_failed(w, p->error);
                         }
                         p->failed = true;
                         watch_acknowledge(w, false);
