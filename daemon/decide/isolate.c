@@ -318,6 +318,7 @@ int isolate_feed(Isolate *s, const TrialReport *t)
         if (t->failed && !(bits = calloc(s->words, sizeof(*bits))))
                 return -ENOMEM;
         s->under_way = false;
+        s->failed = t->failed;
         learn(s, t);
         for (size_t i = 0; i < s->n; i++) {
                 bool released = bits_has(s->release, i);

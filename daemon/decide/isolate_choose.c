@@ -421,9 +421,11 @@ static void plan_init(Plan *p, Isolate *s)
                    p->has_set ? p->base / p->all : 0);
 }
 
-/* Was everything that is not a culprit released in the last healthy trial? */
+/* Was the last trial healthy, and everything released in it that is not a culprit? */
 static bool is_covered(const Isolate *s)
 {
+        if (s->failed)
+                return false;
         for (size_t i = 0; i < s->n; i++)
                 if (s->state[i] != CANDIDATE_CONVICTED && !(s->mark[i] & MARK_GONE) &&
                     !bits_has(s->covered, i))

@@ -93,17 +93,17 @@ json_t *isolate_save(const Isolate *s)
 {
         size_t words = (s->n + 63) / 64;
 
-        return json_pack("{s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:I, s:{s:b, s:b, s:b, s:b, s:b},"
+        return json_pack("{s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:I, s:{s:b, s:b, s:b, s:b, s:b, s:b},"
                          " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                          "n", (json_int_t)s->n, "max_trials", (json_int_t)s->config.max_trials, "confidence",
                          s->config.confidence, "seed", (json_int_t)s->config.seed, "trials",
                          (json_int_t)s->trials, "eaten", s->eaten, "n_eaten", (json_int_t)s->n_eaten,
-                         "inflight", (json_int_t)s->inflight, "is", "under_way", s->under_way, "doubt",
-                         s->doubt, "confirmed", s->confirmed, "refuted", s->refuted, "consumption",
-                         s->consumption, "controls", json_integer(s->controls), "weights", weights_save(s),
-                         "facts", facts_save(s, words), "states", hex_save(s->state, s->n, 1), "marks",
-                         hex_save(s->mark, s->n, 1), "passes", hex_save(s->passes, s->n, 1), "fails",
-                         hex_save(s->fails, s->n, 1), "sets",
+                         "inflight", (json_int_t)s->inflight, "is", "under_way", s->under_way, "failed",
+                         s->failed, "doubt", s->doubt, "confirmed", s->confirmed, "refuted", s->refuted,
+                         "consumption", s->consumption, "controls", json_integer(s->controls), "weights",
+                         weights_save(s), "facts", facts_save(s, words), "states",
+                         hex_save(s->state, s->n, 1), "marks", hex_save(s->mark, s->n, 1), "passes",
+                         hex_save(s->passes, s->n, 1), "fails", hex_save(s->fails, s->n, 1), "sets",
                          json_pack("[o,o]", hex_save(s->release, words, 8), hex_save(s->covered, words, 8)));
 }
 
@@ -179,18 +179,19 @@ static int vectors_load(Isolate *s, const json_t *saved)
 
 int isolate_load(Isolate **ret, const json_t *saved)
 {
-        int under_way, doubt, confirmed, refuted, consumption, r;
+        int under_way, failed, doubt, confirmed, refuted, consumption, r;
         json_int_t n, max_trials, seed, trials, n_eaten, inflight, controls;
         IsolateConfig config = { 0 };
         double eaten;
         Isolate *s;
 
         if (json_unpack((json_t *)saved,
-                        "{s:I, s:I, s:F, s:I, s:I, s:F, s:I, s:I, s:I, s:{s:b, s:b, s:b, s:b, s:b}}", "n", &n,
-                        "max_trials", &max_trials, "confidence", &config.confidence, "seed", &seed, "trials",
-                        &trials, "eaten", &eaten, "n_eaten", &n_eaten, "inflight", &inflight, "controls",
-                        &controls, "is", "under_way", &under_way, "doubt", &doubt, "confirmed", &confirmed,
-                        "refuted", &refuted, "consumption", &consumption) < 0 ||
+                        "{s:I, s:I, s:F, s:I, s:I, s:F, s:I, s:I, s:I, s:{s:b, s:b, s:b, s:b, s:b, s:b}}",
+                        "n", &n, "max_trials", &max_trials, "confidence", &config.confidence, "seed", &seed,
+                        "trials", &trials, "eaten", &eaten, "n_eaten", &n_eaten, "inflight", &inflight,
+                        "controls", &controls, "is", "under_way", &under_way, "failed", &failed, "doubt",
+                        &doubt, "confirmed", &confirmed, "refuted", &refuted, "consumption",
+                        &consumption) < 0 ||
             n < 0 || n >= UINT32_MAX)
                 return -EINVAL;
         config.max_trials = (unsigned)max_trials;
@@ -211,6 +212,7 @@ int isolate_load(Isolate **ret, const json_t *saved)
         s->n_eaten = (unsigned)n_eaten;
         s->inflight = (unsigned)inflight;
         s->under_way = under_way;
+        s->failed = failed;
         s->doubt = doubt;
         s->confirmed = confirmed;
         s->refuted = refuted;

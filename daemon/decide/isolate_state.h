@@ -47,7 +47,7 @@ struct Isolate {
         unsigned trials, controls; /* controls: healthy control runs in a row */
         double eaten;              /* share consumed before a failure, summed */
         unsigned n_eaten, inflight;
-        bool under_way, doubt, confirmed, refuted, consumption;
+        bool under_way, failed /* the last trial */, doubt, confirmed, refuted, consumption;
 };
 
 /* How many culprits there may be: chances of the rate at which they occur, given what is known. */
