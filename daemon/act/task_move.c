@@ -30,7 +30,7 @@ static int describe_held(Task *t)
 {
         const MessageSet *set = t->action.set;
         const Roster *roster = t->action.roster;
-        size_t n = message_set_count(set);
+        size_t n = set ? message_set_count(set) : 0;
         MessageSet held = {};
         int r = 0;
 
@@ -63,16 +63,16 @@ static int quarantine(Task *t, SpoolReport *report)
 
 static int move(Task *t, SpoolReport *report)
 {
+        static const MessageSet nothing; /* to be held: all of it goes back */
         const Action *a = &t->action;
         Spool *spool = t->owner->spool;
 
         switch (a->kind) {
         case ACTION_PLACE:
-                t->moved_back = true;
-                return spool_place(spool, a->incident, a->roster, a->set, STORE_ALL, report);
         case ACTION_RESTORE:
                 t->moved_back = true;
-                return spool_place(spool, a->incident, a->roster, a->set, STORE_ALL, report);
+                return spool_place(spool, a->incident, a->roster, a->set ? a->set : &nothing, STORE_ALL,
+                                   report);
         case ACTION_SET_ASIDE:
                 return spool_set_aside(spool, a->incident, a->roster, a->store, report);
         case ACTION_QUARANTINE:
