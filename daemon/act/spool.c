@@ -14,9 +14,10 @@
  *
  * On disk, below a store's HOLD (0700, on the store's mount, outside of every directory that a server scans):
  *
- *      incidents/INCIDENT/STORE/N/PATH      what was PATH in the store's N-th directory
- *      incidents/INCIDENT/STORE.manifest    what went with the last set-aside
- *      incidents/INCIDENT/rebuildable/PATH  purged, under its own absolute path
+ *      incidents/INCIDENT/STORE/N/PATH        what was PATH in the store's N-th directory
+ *      incidents/INCIDENT/STORE/N.spare/PATH  the same, if that name was held already
+ *      incidents/INCIDENT/STORE.manifest      what went with the last set-aside
+ *      incidents/INCIDENT/rebuildable/PATH    purged, under its own absolute path
  *      quarantine/QID/message.json, files/N/PATH
  *
  * Several stores, and services, may share a HOLD.
@@ -35,7 +36,10 @@
  *   all in S                     never moved, or back     as wanted          to Q           store
  *   all in H                     held                     as wanted          to Q           hold
  *   some in S, some in H         crash inside a slice     all as wanted      all to Q       both
- *   same name in S and in H      the name came again      both stay: "taken" H's to Q       both
+ *   same name in S and in H      the name came again      out: S's to spare  H's to Q       both
+ *                                                         back: H's "taken"
+ *   same name in H and spare     the name came again      back: H's, spare's H's to Q       hold
+ *                                                         stays, "taken"
  *   no H                         nothing was held yet     made when needed   -              store
  *   H partial skeleton, empty    crash while cloning      completed          -              store
  *   H the original, S its clone  set aside                exchanged back if  to Q           hold
@@ -258,8 +262,8 @@ Spool *spool_free(Spool *s)
 
 /* --- which path is whose --- */
 
-/* "incidents/INCIDENT/STORE/N/PATH" below a hold: is it @store's? Then the path below the directory and its
- * number. */
+/* "incidents/INCIDENT/STORE/N[.spare]/PATH" below a hold: is it @store's? Then the path below the directory
+ * and its number. */
 static const char *held_path(const SpoolStore *store, const char *path, size_t *ret_dir)
 {
         size_t len = strlen(store->folder), n = 0;
@@ -272,6 +276,8 @@ static const char *held_path(const SpoolStore *store, const char *path, size_t *
         digits = path + 1 + len + 1;
         for (path = digits; *path >= '0' && *path <= '9' && n < store->n_dirs; path++)
                 n = n * 10 + (size_t)(*path - '0');
+        if (strncmp(path, ".spare", 6) == 0)
+                path += 6;
         if (path == digits || n >= store->n_dirs || (*path != '/' && *path))
                 return NULL;
         *ret_dir = n;

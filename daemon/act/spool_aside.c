@@ -7,10 +7,10 @@
  *
  *      TYPE SIZE MODE UID GID MTIME INODE DIRECTORY PATH
  *
- * with the number of the directory, and the path percent-encoded. Its digest goes into report->data "stores";
- * it is the record of mail that is too much to record message by message. A manifest that cannot be written
- * (a full disk) does not stop a recovery: its digest is there all the same, and the report says
- * "manifest_error". Test: tests/unit/test_spool_aside.c.
+ * with the name of the directory's tree in hold, and the path percent-encoded. Its digest goes into
+ * report->data "stores"; it is the record of mail that is too much to record message by message. A manifest
+ * that cannot be written (a full disk) does not stop a recovery: its digest is there all the same, and the
+ * report says "manifest_error". Test: tests/unit/test_spool_aside.c.
  */
 #include "act/spool_private.h"
 
@@ -45,10 +45,12 @@ static int compare_item(const void *a, const void *b, void *userdata)
 
         if (x->dir != y->dir)
                 return x->dir < y->dir ? -1 : 1;
+        if (x->side != y->side)
+                return x->side < y->side ? -1 : 1;
         return strcmp(spool_list_path(l, x), spool_list_path(l, y));
 }
 
-static int manifest_line(FILE *out, const SpoolTree *tree, const char *path)
+static int manifest_line(FILE *out, const SpoolTree *tree, SpoolSide side, const char *path)
 {
         _cleanup_(freep) char *shown = text_percent_encode(path, strlen(path));
         char mtime[TIMESPEC_RFC3339_MAX];
@@ -56,12 +58,13 @@ static int manifest_line(FILE *out, const SpoolTree *tree, const char *path)
 
         if (!shown)
                 return err_origin(-ENOMEM);
-        if (fstatat(tree->root[SIDE_HOLD], path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (fstatat(tree->root[side], path, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : err_origin(-errno);
         (void)fprintf(out, "%s %ju %04o %u %u %s %ju %s %s\n",
                       file_type_to_string(spool_file_type(st.st_mode)), (uintmax_t)st.st_size,
                       (unsigned)st.st_mode & 07777u, st.st_uid, st.st_gid,
-                      timespec_rfc3339(mtime, &st.st_mtim), (uintmax_t)st.st_ino, tree->name, shown);
+                      timespec_rfc3339(mtime, &st.st_mtim), (uintmax_t)st.st_ino,
+                      side == SIDE_HOLD ? tree->name : tree->spare, shown);
         return 0;
 }
 
@@ -75,7 +78,7 @@ static int manifest_lines(FILE *out, SpoolTrees *t, SpoolList *l, SpoolReport *r
 
                 if (i % MANIFEST_SLICE == 0 && spool_cancelled(report))
                         return err_origin(-ECANCELED);
-                r = manifest_line(out, t->trees + item->dir, spool_list_path(l, item));
+                r = manifest_line(out, t->trees + item->dir, (SpoolSide)item->side, spool_list_path(l, item));
                 if (r < 0)
                         return err_trace(r);
                 m->files++;

@@ -23,19 +23,24 @@ static bool is_refusal(int r)
                r == -EOPNOTSUPP || r == -ENOSYS;
 }
 
+static SpoolSide side_opposite(unsigned side)
+{
+        return side == SIDE_STORE ? SIDE_HOLD : SIDE_STORE;
+}
+
 static void items_exchange(SpoolList *l, size_t d)
 {
         for (size_t i = 0; i < l->n_items; i++)
-                if (l->items[i].dir == d) {
-                        l->items[i].side ^= 1;
+                if (l->items[i].dir == d && l->items[i].side != SIDE_SPARE) {
+                        l->items[i].side = (uint8_t)side_opposite(l->items[i].side);
                         /* What is no message's goes with its directory: that is where its maker looks for it.
                          */
                         if (l->items[i].message == SPOOL_NOBODY)
                                 l->items[i].wanted = l->items[i].side;
                 }
         for (size_t i = 0; i < l->n_folders; i++)
-                if (l->folders[i].dir == d)
-                        l->folders[i].side ^= 1;
+                if (l->folders[i].dir == d && l->folders[i].side != SIDE_SPARE)
+                        l->folders[i].side = (uint8_t)side_opposite(l->folders[i].side);
 }
 
 int spool_exchange(SpoolTrees *t, SpoolList *l, size_t d, SpoolReport *report)
@@ -44,7 +49,7 @@ int spool_exchange(SpoolTrees *t, SpoolList *l, size_t d, SpoolReport *report)
         SpoolTally tally;
         int fd, r;
 
-        r = spool_tree_make(t, d, report);
+        r = spool_tree_make(t, d, SIDE_HOLD, report);
         if (r < 0)
                 return err_trace(r);
         r = skeleton_sync(t, l, d);
@@ -67,7 +72,7 @@ int spool_exchange(SpoolTrees *t, SpoolList *l, size_t d, SpoolReport *report)
         items_exchange(l, d);
         spool_count(report, "exchanged", 1);
 
-        for (int side = 0; side < _SIDE_MAX; side++) {
+        for (int side = SIDE_STORE; side <= SIDE_HOLD; side++) {
                 r = disk_sync(t->spool->disk, tree->parent[side]);
                 if (r < 0)
                         return spool_fail(report, err_trace(r), "cannot sync after an exchange",

@@ -132,8 +132,8 @@ static int collect_visit(void *userdata, const SpoolSeen *seen)
                         spool_note(c->how->report, "mounts", c->trees->trees[c->dir].dir->path, seen->path,
                                    -EXDEV);
                 /* Only what came into hold with an exchange has to be put back one day. */
-                return c->side == SIDE_HOLD && seen->kind == KIND_FOREIGN ? collect_item(c, seen, message)
-                                                                          : 0;
+                return c->side != SIDE_STORE && seen->kind == KIND_FOREIGN ? collect_item(c, seen, message)
+                                                                           : 0;
         }
         return err_origin(-ENOTRECOVERABLE);
 }
@@ -150,7 +150,7 @@ int spool_list_collect(SpoolList *l, SpoolTrees *t, const SpoolCollect *how)
                 for (int side = 0; side < _SIDE_MAX; side++) {
                         const SpoolTree *tree = t->trees + d;
 
-                        if (tree->root[side] < 0 || (how->hold_only && side != SIDE_HOLD))
+                        if (tree->root[side] < 0 || (how->hold_only && side == SIDE_STORE))
                                 continue;
                         c.dir = (uint16_t)d;
                         c.side = (SpoolSide)side;

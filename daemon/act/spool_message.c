@@ -136,6 +136,32 @@ int spool_record_add(Message *m, const char *shown, int root, const char *path, 
         return record_add(&rec, path, 0);
 }
 
+const MessageFile *spool_record_find(const Message *m, const char *shown, const char *path)
+{
+        size_t len = strlen(shown);
+
+        for (size_t i = 0; i < m->n_files; i++)
+                if (strncmp(m->files[i].path, shown, len) == 0 && m->files[i].path[len] == '/' &&
+                    strcmp(m->files[i].path + len + 1, path) == 0)
+                        return m->files + i;
+        return NULL;
+}
+
+/* The first @n files of @m are of other sides. */
+static int record_item(const SpoolTrees *t, const SpoolList *l, const SpoolItem *item, size_t n, Message *m)
+{
+        const Message others = { .files = m->files, .n_files = n };
+        const SpoolTree *tree = t->trees + item->dir;
+        const char *path = spool_list_path(l, item);
+        int r;
+
+        /* Two files of one name, and so of one id: the record is of the first. */
+        if (spool_record_find(&others, tree->dir->path, path))
+                return 0;
+        r = spool_record_add(m, tree->dir->path, tree->root[item->side], path, item->side != SIDE_STORE);
+        return r == -ENOENT ? 0 : err_trace(r);
+}
+
 int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32_t index, Message *ret)
 {
         Message m = {};
@@ -147,16 +173,12 @@ int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32
         if (!m.id || !m.store)
                 r = err_origin(-ENOMEM);
         m.maybe_repeated = roster->entries[index].flags & MESSAGE_REPEATED;
-        for (size_t i = 0; r == 0 && i < l->n_items; i++) {
-                const SpoolItem *item = l->items + i;
-                const SpoolTree *tree = t->trees + item->dir;
+        for (size_t k = 0; k < ELEMENTSOF(spool_sides); k++) {
+                size_t n = m.n_files;
 
-                if (item->message != index)
-                        continue;
-                r = spool_record_add(&m, tree->dir->path, tree->root[item->side], spool_list_path(l, item),
-                                     item->side == SIDE_HOLD);
-                if (r == -ENOENT)
-                        r = 0;
+                for (size_t i = 0; r == 0 && i < l->n_items; i++)
+                        if (l->items[i].message == index && l->items[i].side == spool_sides[k])
+                                r = record_item(t, l, l->items + i, n, &m);
         }
         if (r == 0)
                 for (size_t i = 0; i < m.n_files && !m.evidence; i++)

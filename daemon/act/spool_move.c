@@ -29,6 +29,7 @@ typedef struct Mover {
         size_t n;
         /* The group under way: one step, one directory. */
         const SpoolItem *group;
+        SpoolSide side;
         int from, to;
         SpoolMoved moved;
 } Mover;
@@ -54,7 +55,7 @@ bool spool_file_is_busy(int root, const char *path)
 
 static unsigned item_step(const SpoolItem *i)
 {
-        if (i->wanted == SIDE_HOLD)
+        if (i->wanted != SIDE_STORE)
                 return i->last ? 0 : 1;
         return i->last ? 3 : 2;
 }
@@ -87,21 +88,34 @@ static int compare_group(const void *a, const void *b, void *userdata)
                 return item_step(x) < item_step(y) ? -1 : 1;
         if (x->dir != y->dir)
                 return x->dir < y->dir ? -1 : 1;
+        /* What came first goes back first. */
+        if (x->side != y->side || x->wanted != y->wanted)
+                return x->side * _SIDE_MAX + x->wanted < y->side * _SIDE_MAX + y->wanted ? -1 : 1;
         c = memcmp(p, q, n < m ? n : m);
         if (c != 0 || n != m)
                 return c != 0 ? c : n < m ? -1 : 1;
         return compare_message(a, b);
 }
 
-static bool same_group(const SpoolList *l, const SpoolItem *x, const SpoolItem *y)
+/* Is @i of the group under way? */
+static bool same_group(const Mover *m, const SpoolItem *i)
 {
-        const char *p = spool_list_path(l, x), *q = spool_list_path(l, y);
-        size_t n = folder_len(p);
+        const SpoolItem *g = m->group;
+        const char *p, *q;
+        size_t n;
 
-        return item_step(x) == item_step(y) && x->dir == y->dir && n == folder_len(q) && memcmp(p, q, n) == 0;
+        /* The group's first item is on the other side by now. */
+        if (!g || item_step(g) != item_step(i) || g->dir != i->dir || m->side != i->side ||
+            g->wanted != i->wanted)
+                return false;
+        p = spool_list_path(m->list, g);
+        q = spool_list_path(m->list, i);
+        n = folder_len(p);
+        return n == folder_len(q) && memcmp(p, q, n) == 0;
 }
 
-/* Says why @i stays and keeps the rest of its message with it. */
+/* Says why @i stays and keeps the rest of its message with it: not of the one that came under its name later.
+ */
 static void item_stick(Mover *m, SpoolItem **slice, size_t n, SpoolItem *i, const char *key, int error)
 {
         const SpoolTree *tree = m->trees->trees + i->dir;
@@ -109,8 +123,16 @@ static void item_stick(Mover *m, SpoolItem **slice, size_t n, SpoolItem *i, cons
         spool_note(m->report, key, tree->dir->path, spool_list_path(m->list, i), error);
         i->stuck = true;
         for (size_t k = 0; k < n && i->message != SPOOL_NOBODY; k++)
-                if (slice[k]->message == i->message && slice[k]->side != slice[k]->wanted)
+                if (slice[k]->message == i->message && slice[k]->side != slice[k]->wanted &&
+                    (slice[k]->side == SIDE_SPARE) == (i->side == SIDE_SPARE))
                         slice[k]->stuck = true;
+}
+
+static bool is_taken(const SpoolTree *tree, unsigned side, const char *path)
+{
+        struct stat st;
+
+        return tree->root[side] >= 0 && fstatat(tree->root[side], path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Looks at all files of a slice before the first is moved, so that no message is split for a reason seen
@@ -124,12 +146,12 @@ static void slice_vet(Mover *m, SpoolItem **slice, size_t n)
                 SpoolItem *i = slice[k];
                 const SpoolTree *tree = m->trees->trees + i->dir;
                 const char *path = spool_list_path(m->list, i);
-                struct stat st;
 
                 if (i->stuck)
                         continue;
-                if (tree->root[i->wanted] >= 0 &&
-                    fstatat(tree->root[i->wanted], path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                if (i->wanted == SIDE_HOLD && is_taken(tree, SIDE_HOLD, path))
+                        i->wanted = SIDE_SPARE;
+                if (is_taken(tree, i->wanted, path))
                         item_stick(m, slice, n, i, "taken", -EEXIST);
                 else if (i->type == FILE_REGULAR && !(live && i->side == SIDE_STORE) &&
                          spool_file_is_busy(tree->root[i->side], path))
@@ -167,7 +189,7 @@ static int group_enter(Mover *m, const SpoolItem *i)
 
         if (!folder)
                 return err_origin(-ENOMEM);
-        r = spool_tree_make(m->trees, i->dir, m->report);
+        r = spool_tree_make(m->trees, i->dir, (SpoolSide)i->wanted, m->report);
         if (r < 0)
                 return err_trace(r);
         r = dir_open_beneath(tree->root[i->side], folder);
@@ -182,6 +204,7 @@ static int group_enter(Mover *m, const SpoolItem *i)
         }
         m->to = r;
         m->group = i;
+        m->side = (SpoolSide)i->side;
         return 0;
 }
 
@@ -231,7 +254,7 @@ static int slice_run(Mover *m, SpoolItem **slice, size_t n)
 
                 if (i->stuck)
                         continue;
-                if (!m->group || !same_group(m->list, m->group, i)) {
+                if (!same_group(m, i)) {
                         r = group_leave(m);
                         if (r < 0)
                                 return err_trace(r);

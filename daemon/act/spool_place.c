@@ -46,7 +46,10 @@ static void items_decide(const SpoolPlacement *p, SpoolList *l, Load *loads)
 
                 if (item->message == SPOOL_NOBODY)
                         continue;
-                item->wanted = is_held(p, item->message) ? SIDE_HOLD : SIDE_STORE;
+                if (!is_held(p, item->message))
+                        item->wanted = SIDE_STORE;
+                else if (item->side == SIDE_STORE)
+                        item->wanted = SIDE_HOLD;
                 load->last = load->last || item->last;
                 if (item->wanted == item->side)
                         load->stay[item->side]++;
@@ -133,8 +136,8 @@ static void roster_update(Roster *roster, const SpoolList *l)
                 if (item->message == SPOOL_NOBODY)
                         continue;
                 e = roster->entries + item->message;
-                e->place |= item->side == SIDE_HOLD ? PLACE_HOLD : PLACE_STORE;
-                if (item->side == SIDE_HOLD)
+                e->place |= item->side == SIDE_STORE ? PLACE_STORE : PLACE_HOLD;
+                if (item->side != SIDE_STORE)
                         e->flags |= MESSAGE_WAS_HELD;
         }
 }
@@ -165,10 +168,10 @@ static int list_place(SpoolTrees *t, SpoolList *l, const Load *loads, const Spoo
         roster_update(p->roster, l);
         if (r < 0)
                 return err_trace(r);
-        spool_count(p->report, "files_out", moved.to[SIDE_HOLD]);
+        spool_count(p->report, "files_out", moved.to[SIDE_HOLD] + moved.to[SIDE_SPARE]);
         spool_count(p->report, "files_back", moved.to[SIDE_STORE]);
         /* Not a single file could go: that is no matter of one message. */
-        if (moved.refusal < 0 && moved.to[SIDE_HOLD] + moved.to[SIDE_STORE] == 0)
+        if (moved.refusal < 0 && moved.to[SIDE_HOLD] + moved.to[SIDE_SPARE] + moved.to[SIDE_STORE] == 0)
                 return spool_fail(p->report, err_origin(moved.refusal), "nothing can be moved between",
                                   t->trees[0].dir->path, NULL);
         return 0;

@@ -3,8 +3,9 @@
 /*
  * Spool, inside: what the spool_*.c files share. Nobody else includes it.
  *
- * A store's directory has two sides: the store itself and its tree in hold. Files lie under the same relative
- * path on both, so "where is it" is a side, and a move is a rename between the two.
+ * A store's directory has sides: the store itself and its tree in hold. Files lie under the same relative
+ * path on both, so "where is it" is a side, and a move is a rename between the two. A second tree in hold
+ * takes what came under a name that is held already.
  */
 
 #include "act/spool.h"
@@ -32,8 +33,12 @@ static inline void closedirp(DIR **d)
 typedef enum SpoolSide {
         SIDE_STORE,
         SIDE_HOLD,
+        SIDE_SPARE, /* in hold, too: for names that SIDE_HOLD has already */
         _SIDE_MAX,
 } SpoolSide;
+
+/* What has been held longest first: of two files of one name, that is the one that is meant. */
+static const SpoolSide spool_sides[] = { SIDE_HOLD, SIDE_SPARE, SIDE_STORE };
 
 typedef struct SpoolDir {
         char *path;       /* as configured: what records show */
@@ -76,9 +81,10 @@ void spool_expect(SpoolReport *report, uint64_t total);
 
 typedef struct SpoolTree {
         const SpoolDir *dir;
-        char name[24]; /* of its tree in hold: the index of the directory */
+        char name[24];  /* of its tree in hold: the index of the directory */
+        char spare[32]; /* of the second one */
         int parent[_SIDE_MAX];
-        int root[_SIDE_MAX]; /* -1 on the hold side: nothing was held of it yet */
+        int root[_SIDE_MAX]; /* -1 in hold: nothing was held of it yet */
 } SpoolTree;
 
 typedef struct SpoolTrees {
@@ -97,7 +103,7 @@ void spool_trees_close(SpoolTrees *t);
 /* Makes the incident's folder, the store's in it, and the tree of directory @d, as far as they are missing.
  */
 int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report);
-int spool_tree_make(SpoolTrees *t, size_t d, SpoolReport *report);
+int spool_tree_make(SpoolTrees *t, size_t d, SpoolSide side, SpoolReport *report);
 
 /* Opens one store directory; never through a symbolic link. *@ret_parent may be NULL. Return: the descriptor.
  */
@@ -237,6 +243,8 @@ int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p);
  * @still, a file that somebody is writing gets no digest; only where no server is at work.
  */
 int spool_record_add(Message *m, const char *shown, int root, const char *path, bool still);
+/* The file that was @shown/@path; NULL if there is none. */
+const MessageFile *spool_record_find(const Message *m, const char *shown, const char *path);
 /* The record of roster entry @index from the items in @l that are its; *@ret is zeroed first. */
 int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32_t index, Message *ret);
 

@@ -124,18 +124,6 @@ static int record_write(const Quarantine *q, int fd, const json_t *j)
 
 /* --- the folder --- */
 
-/* The file that was @shown/@path; NULL if there is none. */
-static const MessageFile *message_find(const Message *m, const char *shown, const char *path)
-{
-        size_t len = strlen(shown);
-
-        for (size_t i = 0; i < m->n_files; i++)
-                if (strncmp(m->files[i].path, shown, len) == 0 && m->files[i].path[len] == '/' &&
-                    strcmp(m->files[i].path + len + 1, path) == 0)
-                        return m->files + i;
-        return NULL;
-}
-
 /* Is a file of @m now in @l? Then an operator's release of it was interrupted. */
 static bool is_partly_out(const Quarantine *q, uint32_t index, const Message *m)
 {
@@ -147,7 +135,7 @@ static bool is_partly_out(const Quarantine *q, uint32_t index, const Message *m)
 
                 if (item->message != index)
                         continue;
-                f = message_find(m, tree->dir->path, spool_list_path(q->list, item));
+                f = spool_record_find(m, tree->dir->path, spool_list_path(q->list, item));
                 /* The same name alone may be another message of this id. */
                 if (f &&
                     fstatat(tree->root[item->side], spool_list_path(q->list, item), &st,
@@ -319,18 +307,18 @@ static int item_shelve(const Quarantine *q, int folder, const SpoolItem *item)
 
 static int items_shelve(const Quarantine *q, int folder, uint32_t index)
 {
-        for (int last = 1; last >= 0; last--)
-                for (size_t i = 0; i < q->list->n_items; i++) {
-                        const SpoolItem *item = q->list->items + i;
-                        int r;
+        int r = 0;
 
-                        if (item->message != index || item->last != (bool)last)
-                                continue;
-                        r = item_shelve(q, folder, item);
-                        if (r < 0)
-                                return err_trace(r);
-                }
-        return 0;
+        for (int last = 1; last >= 0; last--)
+                for (size_t k = 0; k < ELEMENTSOF(spool_sides); k++)
+                        for (size_t i = 0; r == 0 && i < q->list->n_items; i++) {
+                                const SpoolItem *item = q->list->items + i;
+
+                                if (item->message == index && item->last == (bool)last &&
+                                    item->side == spool_sides[k])
+                                        r = item_shelve(q, folder, item);
+                        }
+        return err_trace(r);
 }
 
 /* Adds the files that an interrupted call had not recorded yet. Return: >0 if there are any. */
@@ -343,10 +331,10 @@ static int record_extend(const Quarantine *q, uint32_t index, Message *m)
                 const SpoolTree *tree = q->trees->trees + item->dir;
                 const char *path = spool_list_path(q->list, item);
 
-                if (item->message != index || message_find(m, tree->dir->path, path))
+                if (item->message != index || spool_record_find(m, tree->dir->path, path))
                         continue;
                 r = spool_record_add(m, tree->dir->path, tree->root[item->side], path,
-                                     item->side == SIDE_HOLD);
+                                     item->side != SIDE_STORE);
                 if (r < 0 && r != -ENOENT)
                         return err_trace(r);
                 added = 1;

@@ -292,6 +292,8 @@ static int release_run(Release *l)
 /* With one target for all directories: is a path of one also a path of another? */
 static bool paths_collide(const Shelved *q)
 {
+        if (strv_length(q->dirs) < 2)
+                return false;
         for (size_t i = 0; i < q->message.n_files; i++)
                 for (size_t k = 0; k < i; k++) {
                         const char *a, *b;

@@ -119,7 +119,7 @@ static int scan_visit(void *userdata, const SpoolSeen *seen)
 /* One side of all directories of the store. */
 static int scan_side(Scan *s, const SpoolTrees *t, SpoolSide side)
 {
-        s->place = side == SIDE_HOLD ? PLACE_HOLD : PLACE_STORE;
+        s->place = side == SIDE_STORE ? PLACE_STORE : PLACE_HOLD;
         for (size_t d = 0; d < t->n; d++) {
                 int r;
 
@@ -200,6 +200,8 @@ static int scan_store(Scan *s, bool ran)
         if (r < 0)
                 return err_trace(r);
         r = scan_side(s, &t, SIDE_HOLD);
+        if (r == 0)
+                r = scan_side(s, &t, SIDE_SPARE);
         if (r < 0)
                 return err_trace(r);
         if (s->incident) {

@@ -192,10 +192,12 @@ bool shelf_is_inside(const Shelved *q, size_t i)
         const char *path = q->message.files[i].path;
 
         for (size_t k = 0; k < q->message.n_files; k++) {
-                size_t len = strlen(q->message.files[k].path);
+                size_t len;
 
-                if (q->message.files[k].type == FILE_DIRECTORY && strlen(path) > len && path[len] == '/' &&
-                    strncmp(path, q->message.files[k].path, len) == 0)
+                if (q->message.files[k].type != FILE_DIRECTORY)
+                        continue;
+                len = strlen(q->message.files[k].path);
+                if (strncmp(path, q->message.files[k].path, len) == 0 && path[len] == '/')
                         return true;
         }
         return false;

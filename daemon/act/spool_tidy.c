@@ -41,16 +41,16 @@ static bool is_left(int r)
         return r == -ENOTEMPTY || r == -EEXIST || r == -EBUSY || r == -ENOENT;
 }
 
-/* The tree of directory @d in hold. */
-static int tree_tidy(SpoolTrees *t, const SpoolList *l, size_t d, SpoolReport *report)
+/* A tree of directory @d in hold. */
+static int tree_tidy(SpoolTrees *t, const SpoolList *l, size_t d, SpoolSide side, SpoolReport *report)
 {
         SpoolTree *tree = t->trees + d;
         uint64_t files = 0;
         int r;
 
-        if (tree->root[SIDE_HOLD] < 0)
+        if (tree->root[side] < 0)
                 return 0;
-        r = spool_walk(t->store, tree->dir, tree->root[SIDE_HOLD], count_visit, &files);
+        r = spool_walk(t->store, tree->dir, tree->root[side], count_visit, &files);
         if (r < 0)
                 return err_trace(r);
         if (files > 0) {
@@ -61,13 +61,14 @@ static int tree_tidy(SpoolTrees *t, const SpoolList *l, size_t d, SpoolReport *r
         for (size_t i = l->n_folders; i > 0; i--) {
                 const SpoolItem *f = l->folders + i - 1;
 
-                if (f->dir != d || f->side != SIDE_HOLD)
+                if (f->dir != d || f->side != side)
                         continue;
-                r = folder_remove(t, tree->root[SIDE_HOLD], spool_list_path(l, f));
+                r = folder_remove(t, tree->root[side], spool_list_path(l, f));
                 if (r < 0 && !is_left(r))
                         return err_trace(r);
         }
-        r = disk_remove(t->spool->disk, t->folder, tree->name, AT_REMOVEDIR);
+        r = disk_remove(t->spool->disk, t->folder, side == SIDE_HOLD ? tree->name : tree->spare,
+                        AT_REMOVEDIR);
         return r < 0 && !is_left(r) ? err_trace(r) : 0;
 }
 
@@ -95,7 +96,8 @@ static int trees_tidy(SpoolTrees *t, size_t store, SpoolReport *report)
         r = spool_list_collect(&l, t, &how);
         roster_deinit(&none);
         for (size_t d = 0; r == 0 && d < t->n; d++)
-                r = tree_tidy(t, &l, d, report);
+                for (int side = SIDE_HOLD; r == 0 && side <= SIDE_SPARE; side++)
+                        r = tree_tidy(t, &l, d, (SpoolSide)side, report);
         return err_trace(r);
 }
 

@@ -118,19 +118,19 @@ static int incident_open(const Spool *s, const SpoolStore *store, const char *in
         return spool_subdir_open(s->disk, incidents, incident, make);
 }
 
-static int tree_open_hold(SpoolTrees *t, SpoolTree *tree, bool make)
+static int tree_open_hold(SpoolTrees *t, SpoolTree *tree, SpoolSide side, bool make)
 {
         int fd;
 
-        if (t->folder < 0 || tree->root[SIDE_HOLD] >= 0)
+        if (t->folder < 0 || tree->root[side] >= 0)
                 return 0;
-        fd = spool_subdir_open(t->spool->disk, t->folder, tree->name, make);
+        fd = spool_subdir_open(t->spool->disk, t->folder, side == SIDE_HOLD ? tree->name : tree->spare, make);
         if (fd == -ENOENT && !make)
                 return 0;
         if (fd < 0)
                 return err_trace(fd);
-        tree->root[SIDE_HOLD] = fd;
-        tree->parent[SIDE_HOLD] = t->folder;
+        tree->root[side] = fd;
+        tree->parent[side] = t->folder;
         return 0;
 }
 
@@ -164,11 +164,11 @@ int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report)
                      : 0;
 }
 
-int spool_tree_make(SpoolTrees *t, size_t d, SpoolReport *report)
+int spool_tree_make(SpoolTrees *t, size_t d, SpoolSide side, SpoolReport *report)
 {
         int r;
 
-        r = tree_open_hold(t, t->trees + d, true);
+        r = side == SIDE_STORE ? 0 : tree_open_hold(t, t->trees + d, side, true);
         return r < 0 ? spool_fail(report, err_trace(r), "cannot make a folder in", t->store->settings->hold,
                                   NULL)
                      : 0;
@@ -195,14 +195,19 @@ int spool_trees_open(SpoolTrees *ret, Spool *s, size_t store, const char *incide
         for (; t.n < t.store->n_dirs; t.n++) {
                 SpoolTree *tree = t.trees + t.n;
 
-                *tree = (SpoolTree){ .dir = t.store->dirs + t.n, .parent = { -1, -1 }, .root = { -1, -1 } };
+                *tree = (SpoolTree){ .dir = t.store->dirs + t.n,
+                                     .parent = { -1, -1, -1 },
+                                     .root = { -1, -1, -1 } };
                 (void)snprintf(tree->name, sizeof(tree->name), "%zu", t.n);
+                (void)snprintf(tree->spare, sizeof(tree->spare), "%s.spare", tree->name);
                 r = spool_dir_open(tree->dir, &tree->parent[SIDE_STORE]);
                 if (r < 0)
                         return spool_fail(report, r, "cannot open the store's directory", tree->dir->path,
                                           NULL);
                 tree->root[SIDE_STORE] = r;
-                r = tree_open_hold(&t, tree, false);
+                r = tree_open_hold(&t, tree, SIDE_HOLD, false);
+                if (r == 0)
+                        r = tree_open_hold(&t, tree, SIDE_SPARE, false);
                 if (r < 0) {
                         t.n++; /* this one has something to close */
                         return spool_fail(report, r, "cannot open what is held of", tree->dir->path, NULL);
@@ -218,6 +223,7 @@ void spool_trees_close(SpoolTrees *t)
         for (size_t i = 0; i < t->n; i++) {
                 closep(&t->trees[i].root[SIDE_STORE]);
                 closep(&t->trees[i].root[SIDE_HOLD]);
+                closep(&t->trees[i].root[SIDE_SPARE]);
                 closep(&t->trees[i].parent[SIDE_STORE]);
         }
         free(t->trees);

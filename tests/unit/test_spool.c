@@ -34,6 +34,8 @@ static void test_paths_in_hold(void **state)
 
         assert_true(resolves(f, at(f, "hold/incidents/any/q/1/a"), STORE_Q, "a"));
         assert_true(resolves(f, at(f, "hold/incidents/any/x/0/0/m-D"), STORE_X, "m"));
+        assert_true(resolves(f, at(f, "hold/incidents/any/q/0.spare/a"), STORE_Q, "a"));
+        assert_true(resolves(f, at(f, "hold/incidents/any/q/0.spares/a"), 0, NULL));
         assert_true(resolves(f, at(f, "hold/incidents/any/x/1/0/m-D"), 0, NULL)); /* one directory only */
         assert_true(resolves(f, at(f, "hold/incidents/any/x/0"), 0, NULL));
         assert_true(resolves(f, at(f, "hold/incidents/any/y/0/m-D"), 0, NULL));

@@ -272,6 +272,67 @@ static void test_beside_a_live_service_nothing_is_exchanged(void **state)
         assert_int_equal(count_in(f, "spool/In"), 50);
 }
 
+static void test_a_name_that_comes_again_is_held_too(void **state)
+{
+        Fixture *f = *state;
+        MessageSet held = {};
+        ino_t first, second;
+
+        put_many(f, "spool/In", 3);
+        inventory(f, true, false);
+        hold_range(f, &held, 0, 3);
+        place_held(f, &held);
+        first = inode_of(f, HELD_IN "/0001");
+        put(f, "spool/In/0001", "another under the same name");
+        second = inode_of(f, "spool/In/0001");
+        inventory(f, false, true);
+        assert_int_equal(entry_of(f, STORE_Q, "0001")->place, PLACE_STORE | PLACE_HOLD);
+        place_held(f, &held);
+        assert_int_equal(count_in(f, "spool/In"), 0);
+        assert_int_equal(inode_of(f, HELD_IN ".spare/0001"), second);
+        inventory(f, false, false);
+        assert_int_equal(entry_of(f, STORE_Q, "0001")->place, PLACE_HOLD);
+        place_held(f, &held);
+        assert_int_equal(reported(f, "files_out"), 0);
+
+        /* A third has no place left. */
+        put(f, "spool/In/0001", "a third");
+        place_held(f, &held);
+        assert_int_equal(reported(f, "taken"), 1);
+        assert_true(is_there(f, "spool/In/0001"));
+        assert_int_equal(unlink(at(f, "spool/In/0001")), 0);
+
+        /* Back: the first one first, the other when the server has taken that. */
+        place_none(f);
+        assert_int_equal(reported(f, "taken"), 1);
+        assert_int_equal(inode_of(f, "spool/In/0001"), first);
+        assert_int_equal(count_in(f, "spool/In"), 3);
+        assert_int_equal(unlink(at(f, "spool/In/0001")), 0);
+        place_none(f);
+        assert_int_equal(inode_of(f, "spool/In/0001"), second);
+        report_reset(f);
+        assert_int_equal(spool_tidy(f->spool, INCIDENT, &f->report), 0);
+        assert_int_equal(count_in(f, "hold/incidents"), 0);
+        message_set_deinit(&held);
+}
+
+static void test_set_aside_again_with_a_name_that_came_again(void **state)
+{
+        Fixture *f = *state;
+
+        put_many(f, "spool/In", 3);
+        inventory(f, true, false);
+        set_aside(f, STORE_Q);
+        put_many(f, "spool/In", 5);
+        inventory(f, false, true);
+        set_aside(f, STORE_Q);
+        assert_int_equal(count_in(f, "spool/In"), 0);
+        assert_int_equal(count_in(f, HELD_IN) + count_in(f, HELD_IN ".spare"), 8);
+        place_none(f);
+        assert_int_equal(count_in(f, "spool/In"), 5);
+        assert_int_equal(reported(f, "taken"), 3);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -287,6 +348,8 @@ int main(void)
                 T(test_a_late_file_that_is_no_message),
                 T(test_a_directory_with_something_else_is_not_exchanged),
                 T(test_beside_a_live_service_nothing_is_exchanged),
+                T(test_a_name_that_comes_again_is_held_too),
+                T(test_set_aside_again_with_a_name_that_came_again),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,18 +282,23 @@ static void test_the_same_name_in_store_and_hold(void **state)
         Fixture *f = *state;
         SpoolQuarantine q;
         MessageSet set = {};
+        ino_t held;
 
         put(f, "spool/In/a", "held");
         inventory(f, true, false);
         assert_int_equal(message_set_add(&set, 0), 0);
         place_held(f, &set);
+        held = inode_of(f, "hold/incidents/" INCIDENT "/q/0/a");
         put(f, "spool/In/a", "another");
         q = quarantine_set(f, &set, NULL);
         assert_int_equal(q.n, 1);
         assert_int_equal(reported(f, "taken"), 1);
-        /* Both are somewhere, and neither has replaced the other. */
-        assert_int_equal(count_in(f, "spool/In") + count_in(f, "hold/incidents/" INCIDENT "/q/0"), 1);
-        assert_true(is_there(f, in_folder(f, q.ids[0], "files/0/a")));
+        /* The one that was held is meant; the other has not replaced it. */
+        assert_int_equal(count_in(f, "hold/incidents/" INCIDENT "/q/0"), 0);
+        assert_int_equal(inode_of(f, in_folder(f, q.ids[0], "files/0/a")), held);
+        assert_true(is_there(f, "spool/In/a"));
+        assert_int_equal(q.messages[0].n_files, 1);
+        assert_int_equal(q.messages[0].files[0].inode, held);
         quarantine_forget(&q);
         message_set_deinit(&set);
 }

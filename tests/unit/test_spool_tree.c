@@ -47,10 +47,12 @@ static void test_nothing_is_made_unless_asked(void **state)
         assert_int_equal(t.folder, -1);
         assert_false(is_there(f, "hold"));
         assert_int_equal(spool_trees_make(&t, INCIDENT, &f->report), 0);
-        assert_int_equal(spool_tree_make(&t, 1, &f->report), 0);
+        assert_int_equal(spool_tree_make(&t, 1, SIDE_HOLD, &f->report), 0);
         assert_true(is_there(f, "hold/incidents/" INCIDENT "/q/1"));
         assert_false(is_there(f, "hold/incidents/" INCIDENT "/q/0"));
         assert_true(t.trees[1].root[SIDE_HOLD] >= 0);
+        assert_int_equal(spool_tree_make(&t, 1, SIDE_SPARE, &f->report), 0);
+        assert_true(is_there(f, "hold/incidents/" INCIDENT "/q/1.spare"));
         spool_trees_close(&t);
         spool_trees_close(&t);
 }
