@@ -45,8 +45,8 @@ int spool_inventory(Spool *s, const char *incident, Roster *roster, bool first, 
                     SpoolReport *report);
 
 /*
- * After it, exactly the messages of @held (and those in quarantine) are out of the stores; a message's
- * control file leaves first and comes back last. With @store, only that store's messages are moved.
+ * After it, exactly the messages of @held (NULL: none) and those in quarantine are out of the stores; a
+ * message's control file leaves first and comes back last. With @store, only that store's messages are moved.
  * -ECANCELED between slices.
  */
 int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet *held, size_t store,

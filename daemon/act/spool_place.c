@@ -203,7 +203,14 @@ int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p)
 int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet *held, size_t store,
                 SpoolReport *report)
 {
-        const SpoolPlacement p = { .incident = incident, .roster = roster, .held = held, .report = report };
+        static const MessageSet nothing;
+        /* Inside, none at all means all. */
+        const SpoolPlacement p = {
+                .incident = incident,
+                .roster = roster,
+                .held = held ? held : &nothing,
+                .report = report,
+        };
 
         if (!spool_name_ok(incident) || (store != STORE_ALL && store >= s->n_stores))
                 return err_origin(-EINVAL);
