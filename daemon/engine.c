@@ -216,12 +216,21 @@ void watch_begin_trial(Watch *w)
         w->ports.refresh(w->ports.userdata, w->index);
 }
 
+static void count_open(void *userdata, const SeenFile *f)
+{
+        *(size_t *)userdata += f->open;
+}
+
 void watch_judge(Watch *w)
 {
+        size_t n_open = 0;
         Event ev = { .reason = w->trial.reason };
 
         if (!w->watching)
                 return;
+        if (w->trial.waiting > 0)
+                w->ports.history(w->ports.userdata, w->index, false, count_open, &n_open);
+        trial_inflight(&w->trial, n_open > 0);
         switch (trial_judge(&w->trial, w->engine->now.mono)) {
         case TRIAL_RUNNING:
                 return;

@@ -120,7 +120,8 @@ int watch_remember(Watch *w, const json_t *memory)
                 if (isolate_n(w->search) != w->n_candidates)
                         return -EINVAL;
         }
-        w->culprits = json_incref(json_object_get(memory, "culprits"));
+        if (json_is_array(json_object_get(memory, "culprits")))
+                w->culprits = json_incref(json_object_get(memory, "culprits"));
         return 0;
 }
 

@@ -136,6 +136,25 @@ static void take_inventory(Watch *w, const Outcome *o, Event *ev)
         w->memory_dirty = true;
 }
 
+/* Keeps the record of a culprit; one that was quarantined again after a restart of unjamd is the same one. */
+static void take_culprit(Watch *w, json_t *m)
+{
+        json_t *other;
+        size_t k;
+
+        if (!w->culprits)
+                w->culprits = json_array();
+        json_array_foreach(w->culprits, k, other)
+        {
+                if (json_equal(json_object_get(other, "id"), json_object_get(m, "id")) &&
+                    json_equal(json_object_get(other, "store"), json_object_get(m, "store"))) {
+                        (void)json_array_set(w->culprits, k, m);
+                        return;
+                }
+        }
+        (void)json_array_append(w->culprits, m);
+}
+
 /* Full records of messages that were held or quarantined. */
 static void take_messages(Watch *w, const Outcome *o)
 {
@@ -153,9 +172,7 @@ static void take_messages(Watch *w, const Outcome *o)
 
                         if (why)
                                 (void)json_object_update(m, why);
-                        if (!w->culprits)
-                                w->culprits = json_array();
-                        (void)json_array_append(w->culprits, m);
+                        take_culprit(w, m);
                         watch_publish(w, "message",
                                       json_pack("{s:s, s:O}", "text", "quarantined", "message", m));
                         watch_alert(w, ALERT_QUARANTINED,
@@ -268,6 +285,8 @@ static void prepare(Watch *w, ActionKind kind)
                         w->recoveries[k] = w->recoveries[k - 1];
                 w->recoveries[0] = w->engine->now.wall;
         }
+        if (kind == ACTION_SET_ASIDE || (kind == ACTION_PLACE && w->incident.rung == RUNG_SUSPECTS))
+                watch_forget_search(w); /* of an earlier round: what it found is quarantined */
         if (kind == ACTION_STOP || kind == ACTION_KILL)
                 diagnosis_expect_stop(w->diagnosis);
         if (kind == ACTION_GUARD || kind == ACTION_STOP || kind == ACTION_KILL || kind == ACTION_START)

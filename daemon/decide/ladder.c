@@ -177,8 +177,9 @@ void ladder_advance(Machine *m)
                 break;    /* the search chooses */
         case RUNG_FINISH: /* it was not all of it */
                 i->rounds++;
-                i->rung = i->last_rung;
-                if (i->last_rung == RUNG_ISOLATE)
+                if (m->e->n_suspects > 0)
+                        rung_set(m, RUNG_SUSPECTS);
+                else if (i->last_rung == RUNG_ISOLATE)
                         i->rung = RUNG_BASELINE; /* the same store once more */
                 else
                         rung_set(m, rung_after(m, i->last_rung));

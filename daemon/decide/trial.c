@@ -53,7 +53,7 @@ static usec_t hang_limit(const Trial *t)
 /* Is standing still with mail waiting the very failure that is looked for? */
 static bool stillness_fails(const Trial *t)
 {
-        return t->config.hang && t->config.stall_after > 0;
+        return t->config.stall_after > 0 && (t->config.hang || t->inflight);
 }
 
 /* How long nothing must have moved before what is left counts as survived. */
@@ -114,6 +114,11 @@ void trial_progress(Trial *t, uint64_t waiting, uint64_t departed, bool moved, u
         }
         if (departed > 0 || moved)
                 t->moved = now;
+}
+
+void trial_inflight(Trial *t, bool inflight)
+{
+        t->inflight = inflight;
 }
 
 TrialOutcome trial_judge(Trial *t, usec_t now)

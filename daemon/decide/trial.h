@@ -36,7 +36,8 @@ typedef struct Trial {
         usec_t longest;   /* the longest time between two departures */
         uint64_t waiting; /* mail that should move */
         uint64_t departed;
-        bool up; /* the service is up */
+        bool inflight; /* a message is held open now */
+        bool up;       /* the service is up */
         usec_t up_since;
         TrialOutcome outcome;
         SymptomKind failure; /* with TRIAL_FAILED */
@@ -54,6 +55,8 @@ void trial_void(Trial *t);
 /* @waiting messages are in the stores and should move; @departed have left since the last call; @moved:
  * anything did. */
 void trial_progress(Trial *t, uint64_t waiting, uint64_t departed, bool moved, usec_t now);
+/* Does a process of the service hold a message open? Mail that is being worked at does not just wait. */
+void trial_inflight(Trial *t, bool inflight);
 /* The outcome at @now. */
 TrialOutcome trial_judge(Trial *t, usec_t now);
 /* When to judge again: monotonic, USEC_INFINITY if only an event can decide. */

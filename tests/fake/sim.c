@@ -128,11 +128,16 @@ static void port_expect(void *userdata, size_t service, bool ours, const char *i
 
 static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler, void *data)
 {
-        (void)userdata;
+        const Sim *s = userdata;
+        char path[64];
+        SeenFile f = { .path = path, .open = true };
+
         (void)service;
         (void)mark;
-        (void)handler;
-        (void)data;
+        if (!handler || !s->config.sees_inflight || s->inflight == SIZE_MAX)
+                return;
+        snprintf(path, sizeof(path), "/%u/%s", s->messages[s->inflight].store, s->messages[s->inflight].id);
+        handler(data, &f);
 }
 
 void sim_engine_start(Sim *s)

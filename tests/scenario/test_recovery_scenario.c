@@ -1,5 +1,6 @@
 /*
- * Whole recoveries on the real engine, in virtual time.
+ * Whole recoveries on the real engine, in virtual time: engine, engine_step, engine_outcome, engine_search,
+ * engine_memory, engine_record and engine_control, with everything that is pure below them.
  */
 #include "fake/sim.h"
 
@@ -17,6 +18,13 @@ static const char *closed(const Sim *s, const char *key)
 {
         return json_string_value(
                 json_object_get(json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data"), key));
+}
+
+static size_t n_culprits(const Sim *s)
+{
+        const json_t *data = json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data");
+
+        return json_array_size(json_object_get(data, "culprits"));
 }
 
 static json_int_t ledger(const Sim *s, const char *key)
@@ -84,6 +92,28 @@ static void crashes_without_any_evidence(void **state)
         sim_run(s, sim_now(s) + USEC_PER_MIN);
         check_outcome(s);
         sim_free(s);
+}
+
+/* One crashes the service at once, the other hangs it: each hides the other. */
+static void culprits_of_two_kinds(void **state)
+{
+        SimConfig c = { .n_messages = 200, .mode = MODE_ACT, .rebuildable = true };
+        Sim *s;
+
+        (void)state;
+        for (unsigned sees = 0; sees < 2; sees++) {
+                c.sees_inflight = sees;
+                s = sim_new(&c);
+                sim_poison(s, 20, POISON_CRASH, 0);
+                sim_poison(s, 130, POISON_HANG, 0);
+                assert_true(sim_run_closed(s, HOUR));
+                sim_run(s, sim_now(s) + USEC_PER_MIN);
+                if (sees)
+                        check_outcome(s);
+                else
+                        assert_int_equal(ledger(s, "unaccounted"), 0);
+                sim_free(s);
+        }
 }
 
 static void the_second_store(void **state)
@@ -378,6 +408,7 @@ static void dying_at_any_moment(void **state)
                                          x->place, x->delivered);
                 }
                 assert_int_equal(ledger(s, "unaccounted"), 0);
+                assert_int_equal(n_culprits(s), 2);
                 sim_free(s);
         }
 }
@@ -387,6 +418,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_hang_with_the_file_held_open),
                 cmocka_unit_test(crashes_without_any_evidence),
+                cmocka_unit_test(culprits_of_two_kinds),
                 cmocka_unit_test(the_second_store),
                 cmocka_unit_test(mail_that_arrives_meanwhile),
                 cmocka_unit_test(corrupt_rebuildable_state_moves_no_mail),

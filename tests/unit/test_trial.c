@@ -92,6 +92,16 @@ static void mail_that_rightly_waits_is_survived(void **state)
         assert_int_equal(t.outcome, TRIAL_HEALTHY);
 }
 
+static void a_message_that_is_held_open_does_not_just_wait(void **state)
+{
+        Trial t = begun(&crash, 10);
+
+        (void)state;
+        trial_inflight(&t, true);
+        assert_int_equal(ends(&t, 1 * S), 120 * S);
+        assert_int_equal(t.outcome, TRIAL_FAILED);
+}
+
 static void standing_still_is_the_hang(void **state)
 {
         Trial t = begun(&hang, 10);
@@ -182,6 +192,7 @@ int main(void)
                 cmocka_unit_test(all_mail_gone_is_healthy),
                 cmocka_unit_test(death_fails_at_once),
                 cmocka_unit_test(mail_that_rightly_waits_is_survived),
+                cmocka_unit_test(a_message_that_is_held_open_does_not_just_wait),
                 cmocka_unit_test(standing_still_is_the_hang),
                 cmocka_unit_test(the_second_hang_is_not_waited_for_as_long),
                 cmocka_unit_test(a_learned_limit_is_no_shorter_than_three_settle_times),
