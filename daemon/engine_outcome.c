@@ -183,6 +183,18 @@ static void take_messages(Watch *w, const Outcome *o)
         }
 }
 
+/* One record for each store that was set aside: how many messages, and the digest of their manifest. */
+static void take_stores(Watch *w, const Outcome *o)
+{
+        json_t *store;
+        size_t k;
+
+        if (o->kind != ACTION_SET_ASIDE || o->result != RESULT_DONE)
+                return;
+        json_array_foreach(json_object_get(o->data, "stores"), k, store)
+                (void)watch_record(w, AUDIT_STORE_HELD, json_pack("{s:O}", "data", store));
+}
+
 static void outcome_start(Watch *w, const Outcome *o)
 {
         snprintf(w->invocation, sizeof(w->invocation), "%s", o->invocation ? o->invocation : "");
@@ -247,6 +259,7 @@ static void on_outcome(void *userdata, const Outcome *o)
                 record_outcome(w, o);
         take_inventory(w, o, &ev);
         take_messages(w, o);
+        take_stores(w, o);
         if (o->kind == ACTION_COLLECT) {
                 take_evidence(w, o);
                 take_causes(w, o, &ev);
