@@ -58,9 +58,13 @@ static double share_of(const Plan *p, size_t i)
 
 static bool fact_is_explained(const Isolate *s, const Fact *f)
 {
-        for (size_t i = 0; i < s->n; i++)
-                if (bits_has(f->bits, i) && (s->state[i] == CANDIDATE_CONVICTED || s->mark[i] & MARK_HELD))
-                        return true;
+        for (size_t k = 0; k < (s->n + 63) / 64; k++)
+                for (uint64_t word = f->bits[k]; word; word &= word - 1) {
+                        size_t i = k * 64 + (size_t)__builtin_ctzll(word);
+
+                        if (s->state[i] == CANDIDATE_CONVICTED || s->mark[i] & MARK_HELD)
+                                return true;
+                }
         return false;
 }
 

@@ -21,15 +21,15 @@
 #include <stdlib.h>
 
 /*
- * The prior: a part RARE for "hardly ever more than one", the rest spread over rates from 1/2 up, falling
- * with RATE_FALL. Found by simulation: one culprit is to cost one trial above the bound, five are to cost no
- * more than five above theirs.
+ * The prior: a part RARE for "hardly ever more than one", the rest spread evenly over the magnitudes of rates
+ * up to KNEE, and falling with the square above it. Found by simulation: one culprit is to cost one trial
+ * above the bound, five are to cost no more than five above theirs.
  */
 #define RATE_RARE  0.02
-#define RATE_FIRST 0.5
+#define RATE_FIRST 1.0
+#define RATE_KNEE  6.0
 #define RATE_STEP  1.2968395546510096 /* 2^(3/8) */
 #define PRIOR_RARE 0.62
-#define RATE_FALL  0.35
 
 #define FLAKY_PRIOR 2e-4 /* before anything contradicted anything */
 
@@ -45,7 +45,7 @@ void model_init(Model *m, double convicted, double cleared, double defective)
         double prior[MODEL_RATES], top = -INFINITY, tail = 0, sum = 0;
 
         for (size_t k = 1; k < MODEL_RATES; k++)
-                tail += prior[k] = pow(rate_of(k), -RATE_FALL);
+                tail += prior[k] = 1 / (1 + pow(rate_of(k) / RATE_KNEE, 2));
         for (size_t k = 0; k < MODEL_RATES; k++) {
                 double rate = rate_of(k), *log_chance = &m->chance[k];
 
