@@ -21,8 +21,8 @@
 #include <string.h>
 
 #define TRUST_HALF   50.0 /* excess weight at which evidence is as good as none */
-#define CRASH_COST   1.1  /* bits that a failing trial must tell to be worth its harm */
-#define FINISH_BONUS 0.6  /* bits: a pass that ends the search saves the control run */
+#define CRASH_COST   0.9  /* bits that a failing trial must tell to be worth its harm */
+#define FINISH_BONUS 0.2  /* bits: a pass that ends the search saves the control run */
 #define OTHERS_MAX   0.06 /* release the rest along with a part while it hardly can fail */
 #define CHAIN_MAX    8    /* caught in a row without proof: evidence may lie */
 #define CUTS         256
@@ -54,176 +54,6 @@ static double share_of(const Plan *p, size_t i)
         if (w > 1 && p->excess > 0)
                 m += p->trust * (w - 1) / p->excess;
         return m;
-}
-
-static bool fact_is_explained(const Isolate *s, const Fact *f)
-{
-        for (size_t k = 0; k < (s->n + 63) / 64; k++)
-                for (uint64_t word = f->bits[k]; word; word &= word - 1) {
-                        size_t i = k * 64 + (size_t)__builtin_ctzll(word);
-
-                        if (s->state[i] == CANDIDATE_CONVICTED || s->mark[i] & MARK_HELD)
-                                return true;
-                }
-        return false;
-}
-
-/* Candidates still unknown in it; with one left, which. */
-static size_t fact_count(const Isolate *s, const Fact *f, size_t *ret_last, bool *ret_convicted,
-                         size_t *ret_all)
-{
-        size_t n = 0;
-
-        *ret_convicted = false;
-        *ret_all = 0;
-        for (size_t k = 0; k < (s->n + 63) / 64; k++)
-                for (uint64_t word = f->bits[k]; word; word &= word - 1) {
-                        size_t i = k * 64 + (size_t)__builtin_ctzll(word);
-
-                        ++*ret_all;
-                        if (s->state[i] == CANDIDATE_CONVICTED)
-                                *ret_convicted = true;
-                        else if (s->state[i] == CANDIDATE_UNKNOWN) {
-                                *ret_last = i;
-                                n++;
-                        }
-                }
-        return n;
-}
-
-static void fact_drop(Isolate *s, size_t k)
-{
-        free(s->facts[k].bits);
-        memmove(&s->facts[k], &s->facts[k + 1], (s->n_facts - k - 1) * sizeof(Fact));
-        s->n_facts--;
-}
-
-/* Does @small being true make @big true? As to what is unknown; in doubt, as to everything. */
-static bool fact_implies(const Isolate *s, const Fact *small, const Fact *big)
-{
-        for (size_t k = 0; k < (s->n + 63) / 64; k++)
-                for (uint64_t word = small->bits[k] & ~big->bits[k]; word; word &= word - 1)
-                        if (s->state[k * 64 + (size_t)__builtin_ctzll(word)] == CANDIDATE_UNKNOWN)
-                                return false;
-        return true;
-}
-
-/* Where in a fact the culprit may sit, if healthy trials are no proof. */
-static void doubt_weigh(const Isolate *s, const Fact *f, Doubt *d)
-{
-        memset(d, 0, sizeof(*d));
-        for (size_t i = 0; i < s->n; i++)
-                if (bits_has(f->bits, i) && s->state[i] != CANDIDATE_CONVICTED) {
-                        size_t class = doubt_class(s->fails[i], s->passes[i]);
-
-                        d->mass[class] += fmin(s->weight[i], WEIGHT_CAUGHT);
-                        d->count[class]++;
-                }
-        d->mass[DOUBT_GONE] = f->gone;
-        doubt_init(d, s->doubt);
-}
-
-typedef enum Verdict {
-        VERDICT_OPEN,
-        VERDICT_GUILTY, /* one of them */
-        VERDICT_GONE,   /* whoever it was is gone */
-} Verdict;
-
-/* Is it as sure as it has to be who the culprit of a fact is? */
-static Verdict fact_verdict(const Isolate *s, const Fact *f, size_t *ret_who)
-{
-        Doubt *d = malloc(sizeof(*d));
-        Verdict verdict = VERDICT_OPEN;
-        double most = 0;
-
-        if (!d)
-                return VERDICT_OPEN;
-        doubt_weigh(s, f, d);
-        for (size_t i = 0; i < s->n; i++)
-                if (bits_has(f->bits, i) && s->state[i] != CANDIDATE_CONVICTED) {
-                        double chance = fmin(s->weight[i], WEIGHT_CAUGHT) *
-                                        d->each[doubt_class(s->fails[i], s->passes[i])];
-
-                        if (chance > most) {
-                                most = chance;
-                                *ret_who = i;
-                        }
-                }
-        if (most >= s->config.confidence)
-                verdict = VERDICT_GUILTY;
-        else if (d->each[DOUBT_GONE] * d->mass[DOUBT_GONE] >= s->config.confidence)
-                verdict = VERDICT_GONE;
-        free(d);
-        return verdict;
-}
-
-static void convict_last(Isolate *s, const Fact *f, size_t i)
-{
-        if (f->named == i)
-                s->confirmed = true;
-        else if (f->named != NOBODY) {
-                s->refuted = true; /* a message that is good was the only one in flight */
-                for (size_t k = 0; k < s->n; k++)
-                        isolate_unmark(s, k);
-        }
-        isolate_convict(s, i);
-}
-
-/* Draws what follows from one fact. Return: did anything change? *@ret_doubtful: nothing follows for sure. */
-static bool conclude_one(Isolate *s, size_t k, bool *ret_doubtful)
-{
-        Fact *f = &s->facts[k];
-        size_t last = 0, all, n;
-        bool convicted;
-
-        n = fact_count(s, f, &last, &convicted, &all);
-        if (convicted || all == 0) {
-                fact_drop(s, k);
-                return true;
-        }
-        if (n == 0) {
-                isolate_doubt(s);
-                return true;
-        }
-        if (n == 1 || s->doubt) {
-                switch (fact_verdict(s, f, &last)) {
-                case VERDICT_GUILTY:
-                        convict_last(s, f, last);
-                        return true;
-                case VERDICT_GONE:
-                        fact_drop(s, k);
-                        return true;
-                case VERDICT_OPEN:
-                        *ret_doubtful = true;
-                        break;
-                }
-        }
-        for (size_t j = 0; j < s->n_facts; j++)
-                if (j != k && fact_implies(s, f, &s->facts[j])) {
-                        fact_drop(s, j);
-                        return true;
-                }
-        return false;
-}
-
-/* Return: the newest fact that healthy trials alone cannot settle, or NULL. */
-static Fact *conclude(Isolate *s)
-{
-        Fact *doubtful = NULL;
-        bool again = true;
-
-        while (again) {
-                again = false;
-                doubtful = NULL;
-                for (size_t k = s->n_facts; k-- > 0 && !again;) {
-                        bool is_doubtful = false;
-
-                        again = conclude_one(s, k, &is_doubtful);
-                        if (is_doubtful && !doubtful)
-                                doubtful = &s->facts[k];
-                }
-        }
-        return doubtful;
 }
 
 static int by_weight(const void *a, const void *b, void *userdata)
@@ -387,19 +217,25 @@ static void plan_cut(Plan *p)
                 plan_walk(p, from, p->cut + step, step / 64 + 1);
 }
 
-/* Everything but the first @cut of the set, culprits, and those held by a mark; the rest only if it is to. */
+/*
+ * Everything but the first @cut of the set, culprits, and those held by a mark; the rest only if it is to.
+ * What was cleared goes along, for a pair is found only if its other half is there; but once a control run
+ * failed after a conviction a flaky culprit may be among the cleared, and its failures would be blamed on
+ * others.
+ */
 static void plan_release(Plan *p)
 {
         Isolate *s = p->s;
+        bool strict = p->has_set && p->n_convicted > 0 && !p->with_others;
 
         for (size_t i = 0; i < s->n; i++) {
-                bool in = p->has_set ? bits_has(s->tmp, i) : true;
-                bool open = isolate_is_open(s, i);
+                bool arrived = s->mark[i] & MARK_ARRIVED && !bits_has(s->suspected, i);
+                bool in = !p->has_set || p->with_others || arrived || bits_has(s->tmp, i);
 
-                bits_put(s->release, i,
-                         s->state[i] == CANDIDATE_CLEARED ||
-                                 (open && (in || p->with_others ||
-                                           (s->mark[i] & MARK_ARRIVED && !bits_has(s->suspected, i)))));
+                if (s->state[i] == CANDIDATE_CLEARED)
+                        bits_put(s->release, i, !strict || arrived);
+                else
+                        bits_put(s->release, i, in && isolate_is_open(s, i));
         }
         for (size_t k = 0; k < p->cut; k++)
                 bits_put(s->release, s->scratch[k], false);
@@ -481,6 +317,25 @@ static bool prove_one(Isolate *s)
         return true;
 }
 
+/*
+ * One candidate is left in @f, but so many others were healthy only once that one of them may be flaky: a
+ * healthy trial of theirs without it will tell. If they are gone, only its own failure can.
+ */
+static void release_rivals(Isolate *s, const Fact *f, const Doubt *d)
+{
+        double left = 0, gone = d->each[DOUBT_GONE] * d->mass[DOUBT_GONE];
+        bool itself;
+
+        for (size_t i = 0; i < s->n; i++)
+                if (bits_has(f->bits, i) && s->state[i] == CANDIDATE_CLEARED)
+                        left += d->each[doubt_class(s->fails[i], s->passes[i])];
+        itself = gone > left;
+        for (size_t i = 0; i < s->n; i++)
+                bits_put(s->release, i,
+                         s->state[i] == CANDIDATE_CLEARED ||
+                                 (itself && s->state[i] == CANDIDATE_UNKNOWN && bits_has(f->bits, i)));
+}
+
 /* The part of @f that tells most; everything else is held, but for what is gone. */
 static int release_doubtful(Isolate *s, const Fact *f)
 {
@@ -490,6 +345,11 @@ static int release_doubtful(Isolate *s, const Fact *f)
         if (!d)
                 return -1;
         doubt_weigh(s, f, d);
+        if (!s->doubt) {
+                release_rivals(s, f, d);
+                free(d);
+                return 0;
+        }
         doubt_split(d, &rank, &take);
         class = d->rank[rank];
         for (size_t k = 0; k < s->n; k++) {
@@ -529,7 +389,7 @@ static IsolateStep control_in_doubt(Isolate *s)
 
 IsolateStep isolate_choose(Isolate *s)
 {
-        const Fact *uncertain = conclude(s);
+        const Fact *uncertain = facts_conclude(s);
         IsolateStep step = ISOLATE_TRIAL;
         Plan p;
 

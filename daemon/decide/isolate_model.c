@@ -26,12 +26,12 @@
  * above the bound, five are to cost no more than five above theirs.
  */
 #define RATE_RARE  0.02
-#define RATE_FIRST 1.0
-#define RATE_KNEE  6.0
+#define RATE_FIRST 2.0
+#define RATE_KNEE  5.0
 #define RATE_STEP  1.2968395546510096 /* 2^(3/8) */
 #define PRIOR_RARE 0.62
 
-#define FLAKY_PRIOR 2e-4 /* before anything contradicted anything */
+#define FLAKY_PRIOR 1e-4 /* before anything contradicted anything */
 
 static const double flakiness[MODEL_FLAKINESS] = { 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0 };
 

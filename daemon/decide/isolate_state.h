@@ -113,5 +113,14 @@ static inline bool isolate_is_open(const Isolate *s, size_t i)
         return s->state[i] == CANDIDATE_UNKNOWN && !(s->mark[i] & MARK_HELD);
 }
 
+/* isolate_facts.c */
+bool fact_is_explained(const Isolate *s, const Fact *f);
+/* Candidates still unknown in it; with one left, which; and all that are not gone. */
+size_t fact_count(const Isolate *s, const Fact *f, size_t *ret_last, bool *ret_convicted, size_t *ret_all);
+/* Where in a fact the culprit may sit, if healthy trials are no proof. */
+void doubt_weigh(const Isolate *s, const Fact *f, Doubt *d);
+/* Return: the newest fact that healthy trials alone cannot settle, or NULL. */
+Fact *facts_conclude(Isolate *s);
+
 /* isolate_choose.c: draws the conclusions, fills s->release, and says what to do. */
 IsolateStep isolate_choose(Isolate *s);

@@ -1,5 +1,6 @@
 /*
- * test_isolate - the search in virtual worlds (isolate, isolate_choose, isolate_model, isolate_save)
+ * test_isolate - the search in virtual worlds (isolate, isolate_facts, isolate_choose, isolate_model,
+ * isolate_save)
  *
  * Properties in random worlds: it always ends; it never convicts a good message where culprits always fail
  * and evidence does not lie; it never releases a convicted message; what it saves takes the same next steps.
