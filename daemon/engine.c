@@ -197,6 +197,13 @@ static void trial_take_status(Watch *w, const ServiceStatus *s)
         }
 }
 
+void watch_set_watching(Watch *w, bool on)
+{
+        if (w->watching != on)
+                w->ports.hurry(w->ports.userdata, w->index, on);
+        w->watching = on;
+}
+
 void watch_begin_trial(Watch *w)
 {
         const ServiceSettings *s = w->settings;
@@ -212,25 +219,29 @@ void watch_begin_trial(Watch *w)
         trial_begin(&w->trial, &config, w->engine->now.mono);
         trial_up(&w->trial, diagnosis_is_up(w->diagnosis), w->engine->now.mono);
         trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), 0, false, w->engine->now.mono);
-        w->watching = true;
+        watch_set_watching(w, true);
         w->ports.refresh(w->ports.userdata, w->index);
 }
 
 static void count_open(void *userdata, const SeenFile *f)
 {
-        *(size_t *)userdata += f->open;
+        Watch *w = userdata;
+        const char *id;
+        size_t store, len;
+
+        if (f->open && actuator_resolve(w->ports.actuator, f->path, &store, &id, &len) == 0)
+                trial_inflight(&w->trial, true);
 }
 
 void watch_judge(Watch *w)
 {
-        size_t n_open = 0;
-        Event ev = { .reason = w->trial.reason };
+        Event ev = { .reason = REASON_NONE };
 
         if (!w->watching)
                 return;
-        if (w->trial.waiting > 0)
-                w->ports.history(w->ports.userdata, w->index, false, count_open, &n_open);
-        trial_inflight(&w->trial, n_open > 0);
+        trial_inflight(&w->trial, false);
+        if (trial_asks_inflight(&w->trial, w->engine->now.mono))
+                w->ports.history(w->ports.userdata, w->index, false, count_open, w);
         switch (trial_judge(&w->trial, w->engine->now.mono)) {
         case TRIAL_RUNNING:
                 return;
@@ -251,7 +262,8 @@ void watch_judge(Watch *w)
         case _TRIAL_OUTCOME_INVALID:
                 return;
         }
-        w->watching = false;
+        ev.reason = w->trial.reason;
+        watch_set_watching(w, false);
         watch_trial_ended(w);
         watch_event(w, &ev);
 }

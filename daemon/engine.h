@@ -21,7 +21,6 @@ typedef struct Engine Engine;
 typedef struct SeenFile {
         const char *path; /* absolute, bytes */
         bool open;        /* open now, or when its process died */
-        bool closed;      /* was opened and closed at least once */
 } SeenFile;
 typedef void (*SeenFileHandler)(void *userdata, const SeenFile *f);
 
@@ -49,8 +48,11 @@ typedef struct ServicePorts {
         /* What the service does now is (or is no longer) our doing; @invocation is the run that we started,
          * or NULL. */
         void (*expect)(void *userdata, size_t service, bool ours, const char *invocation);
-        /* Message files opened since the last mark; @mark begins anew. May be a no-op where nothing watches
-         * them. */
+        /* A trial is watched now (or no longer): probes are to be asked more often than once in a settle
+         * time. */
+        void (*hurry)(void *userdata, size_t service, bool on);
+        /* Message files opened since the last mark; @mark begins anew. Where nothing watches them, those that
+         * are open now. */
         void (*history)(void *userdata, size_t service, bool mark, SeenFileHandler handler,
                         void *handler_data);
         void *userdata;

@@ -191,8 +191,8 @@ static void take_stores(Watch *w, const Outcome *o)
 
         if (o->kind != ACTION_SET_ASIDE || o->result != RESULT_DONE)
                 return;
-        json_array_foreach(json_object_get(o->data, "stores"), k, store)
-                (void)watch_record(w, AUDIT_STORE_HELD, json_pack("{s:O}", "data", store));
+        json_array_foreach(json_object_get(o->data, "stores"), k, store)(void)
+                watch_record(w, AUDIT_STORE_HELD, json_pack("{s:O}", "data", store));
 }
 
 static void outcome_start(Watch *w, const Outcome *o)

@@ -87,12 +87,11 @@ void watch_forget_search(Watch *w)
         w->search = isolate_free(w->search);
         free(w->candidates);
         free(w->inflight);
-        free(w->closed);
         free(w->search_of);
         w->search_of = NULL;
         w->n_search_of = 0;
         w->candidates = NULL;
-        w->inflight = w->closed = NULL;
+        w->inflight = NULL;
         w->n_candidates = w->n_words = 0;
         w->memory_dirty = true;
 }
@@ -122,17 +121,12 @@ int watch_add_candidate(Watch *w, uint32_t message)
                 return -ENOMEM;
         if (words > w->n_words) {
                 size_t room = words * 2;
-                uint64_t *a = realloc(w->inflight, room * sizeof(*a)), *b;
+                uint64_t *bits = realloc(w->inflight, room * sizeof(*bits));
 
-                if (!a)
+                if (!bits)
                         return -ENOMEM;
-                w->inflight = a;
-                b = realloc(w->closed, room * sizeof(*b));
-                if (!b)
-                        return -ENOMEM;
-                w->closed = b;
-                memset(a + w->n_words, 0, (room - w->n_words) * sizeof(*a));
-                memset(b + w->n_words, 0, (room - w->n_words) * sizeof(*b));
+                w->inflight = bits;
+                memset(bits + w->n_words, 0, (room - w->n_words) * sizeof(*bits));
                 w->n_words = room;
         }
         if (w->n_candidates % 1024 == 0) {
@@ -229,7 +223,6 @@ static int plan_take(Watch *w, const uint64_t *release)
                                 return r;
                 }
         memset(w->inflight, 0, w->n_words * sizeof(*w->inflight));
-        memset(w->closed, 0, w->n_words * sizeof(*w->closed));
         return 0;
 }
 
@@ -265,17 +258,6 @@ int watch_plan(Watch *w, Event *ret)
         return 0;
 }
 
-static void take_closed(void *userdata, const SeenFile *f)
-{
-        Watch *w = userdata;
-        uint32_t message;
-
-        if (!f->closed || f->open || watch_resolve(w, f->path, &message) != 0)
-                return;
-        if (search_index(w, message) != SIZE_MAX)
-                bits_set(w->closed, search_index(w, message));
-}
-
 /* Those that this report clears, for the record: ids while they are few, else their number. */
 static void record_cleared(Watch *w, const bool *was_open)
 {
@@ -303,9 +285,7 @@ static void record_cleared(Watch *w, const bool *was_open)
 
 int watch_feed(Watch *w, bool failed)
 {
-        TrialReport report = {
-                .failed = failed, .consumption_seen = true, .inflight = w->inflight, .closed = NULL
-        };
+        TrialReport report = { .failed = failed, .consumption_seen = true, .inflight = w->inflight };
         uint64_t *consumed, *survived;
         bool *was_open;
         int r = -ENOMEM;
@@ -326,9 +306,7 @@ int watch_feed(Watch *w, bool failed)
                 else if (!failed && (e->place & PLACE_STORE))
                         bits_set(survived, k);
         }
-        w->ports.history(w->ports.userdata, w->index, false, take_closed, w);
         report.consumed = consumed;
-        report.closed = w->closed;
         report.survived = failed ? NULL : survived;
         r = isolate_feed(w->search, &report);
         if (r == 0)

@@ -305,7 +305,8 @@ void watch_event(Watch *w, const Event *ev)
                 return;
         }
         if (w->watching && recovery_cell(w->incident.state, ev->kind) == CELL_ACTS)
-                w->watching = false; /* whatever it is, the trial's outcome is no longer waited for */
+                watch_set_watching(w,
+                                   false); /* whatever it is, the trial's outcome is no longer waited for */
         watch_step(w, ev);
 }
 

@@ -87,7 +87,6 @@ struct Watch {
         size_t n_search_of;
         size_t n_candidates;
         uint64_t *inflight; /* bits by search index: of the trial that just failed */
-        uint64_t *closed;
         size_t n_words;
         bool memory_dirty;
         uint64_t n_quarantined; /* in the quarantine of all its stores */
@@ -125,6 +124,7 @@ struct Engine {
 void engine_enter(Engine *e); /* reads the clock: at the start of each call from outside */
 void engine_leave(Engine *e); /* asks for the next wake-up */
 void watch_begin_trial(Watch *w);
+void watch_set_watching(Watch *w, bool on);
 void watch_judge(Watch *w);
 void watch_unpause(Watch *w);
 void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);

@@ -9,59 +9,21 @@
  *
  * Test: tests/system, init/quickstart
  */
-#include "main_world.h"
+#include "main_parts.h"
 
 #include "act/service_actuator.h"
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "observe/child.h"
-#include "observe/host.h"
 #include "observe/inflight.h"
-#include "observe/journal.h"
 #include "observe/probe.h"
-#include "observe/progress.h"
-#include "observe/status.h"
-#include "observe/unit.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define SYSTEMD     "org.freedesktop.systemd1"
-#define SOURCES_MAX 8
-#define DISK_STUCK  (30 * USEC_PER_SEC)
-
-typedef struct SpoolWorker {
-        dev_t device;
-        Worker *worker;
-        bool stuck;
-} SpoolWorker;
-
-typedef struct Service {
-        World *world;
-        Actuator *actuator;
-        Manager *manager; /* the actuator's */
-        Source *inflight; /* also among: */
-        Source *sources[SOURCES_MAX];
-        size_t n_sources;
-        char **units; /* the transient unit of an embedded service, or NULL: the settings' own */
-        sd_event_source *refresh;
-} Service;
-
-struct World {
-        WorldContext context;
-        Settings *settings;
-        Runner *runner;
-        Worker *proc_worker;
-        JournalReader *journal;
-        int procfd;
-        SpoolWorker *spool_workers;
-        size_t n_spool_workers;
-        Service *services;
-        Engine *engine;
-        sd_event_source *timer;
-};
+#define DISK_STUCK   (30 * USEC_PER_SEC)
+#define HURRY_PROBES 4 /* in a settle time, while a trial is watched */
 
 static int explain(char **ret_error, int r, const char *what)
 {
@@ -92,7 +54,7 @@ bool bus_unit_exists(sd_bus *bus, const char *unit)
 }
 
 /* The worker of the file system that @path is on. */
-static int spool_worker(World *w, const char *path, Worker **ret)
+int world_spool_worker(World *w, const char *path, Worker **ret)
 {
         struct stat st = { 0 };
         SpoolWorker *list;
@@ -152,7 +114,7 @@ static int make_actuator(World *w, const ServiceSettings *s, Service *service)
                                          .proc_worker = w->proc_worker,
                                          .disk = disk_posix() };
         Actuator *real = NULL;
-        int r = spool_worker(w, s->n_stores ? s->stores[0].dirs[0] : NULL, &config.spool_worker);
+        int r = world_spool_worker(w, s->n_stores ? s->stores[0].dirs[0] : NULL, &config.spool_worker);
 
         if (r == 0)
                 r = make_manager(w, s, &config.manager);
@@ -171,145 +133,6 @@ static int make_actuator(World *w, const ServiceSettings *s, Service *service)
                         service->actuator = real; /* freed with the service */
         }
         return r;
-}
-
-static void sink_observe(void *userdata, size_t service, const Observation *o)
-{
-        World *w = userdata;
-
-        engine_observe(w->engine, service, o);
-}
-
-/* The source of the manager's word: what runs, and how it ended. */
-static int make_state_source(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        sd_bus *bus = w->context.bus;
-        _cleanup_(freep) char *unit = NULL;
-
-        switch (c->settings->manager) {
-        case MANAGER_SYSTEMD:
-                return unit_source_new(ret, c, NULL, bus, SYSTEMD);
-        case MANAGER_EMBEDDED:
-                if (!bus)
-                        return child_source_new(ret, c, w->settings->run_dir);
-                unit = manager_embedded_unit(c->settings->name);
-                if (!unit || strv_append(&service->units, unit) < 0)
-                        return -ENOMEM;
-                return unit_source_new(ret, c, service->units, bus, SYSTEMD);
-        case MANAGER_COMMAND:
-                return status_source_new(ret, c, w->runner, w->proc_worker);
-        case _MANAGER_KIND_MAX:
-        case _MANAGER_KIND_INVALID:
-                break;
-        }
-        return -EINVAL;
-}
-
-static int make_progress(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        Worker *worker;
-        int r = spool_worker(w, c->settings->stores[0].dirs[0], &worker);
-
-        (void)service;
-        return r < 0 ? r : progress_source_new(ret, c, worker);
-}
-
-static int make_probes(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        (void)service;
-        return probe_source_new(ret, c, w->runner);
-}
-
-/* Is @pid in a control group of the service's units? */
-static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pid_t pid)
-{
-        char *const *units = service->units ? service->units : s->units;
-        _cleanup_(freep) char *path = NULL;
-
-        if (cgroup_of(service->world->procfd, pid, &path) < 0)
-                return false;
-        for (size_t k = 0; units && units[k]; k++) {
-                const char *at = strstr(path, units[k]);
-                size_t len = strlen(units[k]);
-
-                if (at && at > path && at[-1] == '/' && (at[len] == '\0' || at[len] == '/'))
-                        return true;
-        }
-        return false;
-}
-
-/* Asked once for each process that opens a message. */
-static bool process_belongs(void *userdata, pid_t pid)
-{
-        const Service *service = userdata;
-        const ServiceSettings *s = &service->world->settings->services[service - service->world->services];
-        _cleanup_(freep) ProcId *list = NULL;
-        size_t n = 0;
-
-        if (service->world->context.bus && s->manager != MANAGER_COMMAND)
-                return pid_is_in_units(service, s, pid);
-        if (service->manager->ops->processes(service->manager, &list, &n) < 0)
-                return false;
-        while (n > 0 && list[n - 1].pid != pid)
-                n--;
-        return n > 0;
-}
-
-static int make_inflight(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        InflightSpec spec = { .belongs = process_belongs, .userdata = service };
-        int r = spool_worker(w, c->settings->stores[0].dirs[0], &spec.worker);
-
-        if (r == 0)
-                r = inflight_source_new(ret, c, &spec);
-        if (r == 0)
-                service->inflight = *ret;
-        return r;
-}
-
-static int make_journal(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        return journal_source_new(ret, c, service->units, w->journal);
-}
-
-static int make_host(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        (void)service;
-        return host_source_new(ret, c, w->context.bus, w->context.bus ? SYSTEMD : NULL);
-}
-
-typedef int (*MakeSource)(World *w, Service *service, const SourceContext *c, Source **ret);
-
-static int make_sources(World *w, size_t index)
-{
-        const ServiceSettings *s = &w->settings->services[index];
-        Service *service = &w->services[index];
-        const SourceContext c = { .event = w->context.event,
-                                  .sink = { .observe = sink_observe, .userdata = w },
-                                  .service = index,
-                                  .settings = s,
-                                  .owner = w->settings };
-        const struct {
-                MakeSource make;
-                bool wanted;
-        } list[] = {
-                { make_host, true },
-                { make_state_source, true },
-                { make_probes, s->n_probes > 0 },
-                { make_progress, s->n_stores > 0 },
-                { make_inflight, s->n_stores > 0 },
-                { make_journal, s->n_rules > 0 && w->journal },
-        };
-
-        for (size_t k = 0; k < ELEMENTSOF(list); k++) {
-                int r = list[k].wanted ? list[k].make(w, service, &c, &service->sources[service->n_sources])
-                                       : 0;
-
-                if (r < 0)
-                        return r;
-                service->n_sources += list[k].wanted;
-        }
-        return 0;
 }
 
 static int on_refresh(sd_event_source *source, void *userdata)
@@ -347,9 +170,29 @@ typedef struct SeenAdapter {
 static void on_seen(void *userdata, const InflightSeen *file)
 {
         const SeenAdapter *adapter = userdata;
-        const SeenFile f = { .path = file->path, .open = file->open, .closed = file->closed };
+        const SeenFile f = { .path = file->path, .open = file->open };
 
         adapter->handler(adapter->userdata, &f);
+}
+
+static void on_open_path(void *userdata, const char *path)
+{
+        const SeenAdapter *adapter = userdata;
+        const SeenFile f = { .path = path, .open = true };
+
+        adapter->handler(adapter->userdata, &f);
+}
+
+/* Where nothing watches the opens: what the processes of the service have open now. */
+static void history_from_proc(const Service *service, SeenAdapter *adapter)
+{
+        _cleanup_(freep) ProcId *list = NULL;
+        size_t n = 0;
+
+        if (service->manager->ops->processes(service->manager, &list, &n) < 0)
+                return;
+        for (size_t k = 0; k < n; k++)
+                proc_open_paths(service->world->procfd, list[k].pid, on_open_path, adapter);
 }
 
 static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler,
@@ -359,10 +202,21 @@ static void port_history(void *userdata, size_t service, bool mark, SeenFileHand
         Source *source = w->services[service].inflight;
         SeenAdapter adapter = { .handler = handler, .userdata = handler_data };
 
-        if (source && handler && (inflight_source_is_complete(source) || !mark))
+        if (handler && source)
                 inflight_source_history(source, on_seen, &adapter);
+        if (handler && (!source || inflight_source_note(source)))
+                history_from_proc(&w->services[service], &adapter);
         if (source && mark)
                 inflight_source_mark(source);
+}
+
+static void port_hurry(void *userdata, size_t service, bool on)
+{
+        World *w = userdata;
+        usec_t settle = w->settings->services[service].recovery.settle;
+
+        if (w->services[service].probes)
+                probe_source_set_pace(w->services[service].probes, on ? settle / HURRY_PROBES : 0);
 }
 
 static Now port_now(void *userdata)
@@ -420,7 +274,7 @@ static int make_service(World *w, size_t index)
         service->world = w;
         r = make_actuator(w, &w->settings->services[index], service);
         if (r == 0)
-                r = make_sources(w, index);
+                r = world_make_sources(w, index);
         if (r == 0)
                 r = sd_event_add_defer(w->context.event, &service->refresh, on_refresh, service);
         if (r < 0)
@@ -449,6 +303,7 @@ static int make_engine(World *w)
                                           .refresh = port_refresh,
                                           .expect = port_expect,
                                           .history = port_history,
+                                          .hurry = port_hurry,
                                           .userdata = w };
         r = engine_new(&w->engine, w->settings, &ports, list);
         free(list);

@@ -364,3 +364,30 @@ int cgroup_of(int procfd, pid_t pid, char **ret)
         *ret = copy;
         return 0;
 }
+
+void proc_open_paths(int procfd, pid_t pid, void (*handler)(void *userdata, const char *path), void *userdata)
+{
+        char name[32], target[4097];
+        const struct dirent *e;
+        DIR *d;
+        int fd;
+
+        snprintf(name, sizeof(name), "%d/fd", (int)pid);
+        fd = openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        d = fdopendir(fd);
+        if (!d) {
+                close(fd);
+                return;
+        }
+        while ((e = readdir(d))) {
+                ssize_t n = readlinkat(fd, e->d_name, target, sizeof(target) - 1);
+
+                if (n <= 0 || target[0] != '/')
+                        continue; /* a socket, a pipe, or gone */
+                target[n] = '\0';
+                handler(userdata, target);
+        }
+        closedir(d);
+}

@@ -26,6 +26,12 @@ int proc_open(int procfd, const ProcId *id);
 /* Signals through a pidfd. Return: 0, -ESRCH if it has ended. Refuses this process itself with -EPERM. */
 int proc_signal(int pidfd, int signal);
 /*
+ * The paths of @pid's open files, as /proc/PID/fd names them. Reads links only, so a stuck process does not
+ * block it. A process that has gone, or may not be looked at, has none.
+ */
+void proc_open_paths(int procfd, pid_t pid, void (*handler)(void *userdata, const char *path),
+                     void *userdata);
+/*
  * Every pid below a cgroup directory (recursively, from cgroup.procs), each once, ascending. *@ret is the
  * caller's and may be NULL when there are none. A group that was removed has none.
  */

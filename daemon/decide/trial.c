@@ -116,6 +116,18 @@ void trial_progress(Trial *t, uint64_t waiting, uint64_t departed, bool moved, u
                 t->moved = now;
 }
 
+/* Has all that is left been left alone for long enough? */
+static bool is_survived(const Trial *t, usec_t now)
+{
+        return usec_sub(now, t->up_since) >= quiet_time(t) && usec_sub(now, t->moved) >= quiet_time(t);
+}
+
+bool trial_asks_inflight(const Trial *t, usec_t now)
+{
+        return t->outcome == TRIAL_RUNNING && t->up && t->waiting > 0 && t->config.verify == 0 &&
+               !t->config.hang && is_survived(t, now);
+}
+
 void trial_inflight(Trial *t, bool inflight)
 {
         t->inflight = inflight;
@@ -138,7 +150,7 @@ TrialOutcome trial_judge(Trial *t, usec_t now)
         } else if (t->waiting == 0) {
                 if (up >= t->config.settle && up >= empty_time(t) && still >= t->config.settle)
                         decide(t, TRIAL_HEALTHY, REASON_HEALTHY);
-        } else if (!stillness_fails(t) && up >= quiet_time(t) && still >= quiet_time(t)) {
+        } else if (!stillness_fails(t) && is_survived(t, now)) {
                 decide(t, TRIAL_HEALTHY, REASON_HEALTHY);
         }
         return t->outcome;

@@ -140,6 +140,13 @@ static void port_history(void *userdata, size_t service, bool mark, SeenFileHand
         handler(data, &f);
 }
 
+static void port_hurry(void *userdata, size_t service, bool on)
+{
+        (void)userdata;
+        (void)service;
+        (void)on;
+}
+
 void sim_engine_start(Sim *s)
 {
         EnginePorts ports = { .recorder = &s->recorder,
@@ -151,6 +158,7 @@ void sim_engine_start(Sim *s)
                                  .refresh = port_refresh,
                                  .expect = port_expect,
                                  .history = port_history,
+                                 .hurry = port_hurry,
                                  .userdata = s };
 
         s->generation++;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -269,9 +270,35 @@ static void test_a_cgroup_comes_and_goes(void **state)
         assert_int_equal(n, 0);
 }
 
+static void find_path(void *userdata, const char *path)
+{
+        if (strcmp(path, "/proc/self/status") == 0 || strstr(path, "/status"))
+                *(unsigned *)userdata += 1;
+}
+
+static void test_open_paths(void **state)
+{
+        int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+        unsigned found = 0;
+
+        (void)state;
+        assert_true(procfd >= 0 && fd >= 0);
+        proc_open_paths(procfd, getpid(), find_path, &found);
+        assert_int_equal(found, 1);
+        close(fd);
+        found = 0;
+        proc_open_paths(procfd, getpid(), find_path, &found);
+        assert_int_equal(found, 0);
+        proc_open_paths(procfd, INT_MAX, find_path, &found); /* there is no such process */
+        assert_int_equal(found, 0);
+        close(procfd);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_open_paths),
                 cmocka_unit_test(test_identify_and_signal),
                 cmocka_unit_test(test_a_reused_pid_is_another_process),
                 cmocka_unit_test(test_never_ourselves),

@@ -97,6 +97,8 @@ static void a_message_that_is_held_open_does_not_just_wait(void **state)
         Trial t = begun(&crash, 10);
 
         (void)state;
+        assert_false(trial_asks_inflight(&t, 2 * S));
+        assert_true(trial_asks_inflight(&t, 6 * S)); /* it would pass now */
         trial_inflight(&t, true);
         assert_int_equal(ends(&t, 1 * S), 120 * S);
         assert_int_equal(t.outcome, TRIAL_FAILED);

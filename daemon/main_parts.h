@@ -1,0 +1,47 @@
+#pragma once
+
+/* What main_world.c and main_sources.c share. Private to them. */
+
+#include "act/manager.h"
+#include "main_world.h"
+#include "observe/journal.h"
+#include "observe/source.h"
+
+#define SYSTEMD     "org.freedesktop.systemd1"
+#define SOURCES_MAX 8
+
+typedef struct SpoolWorker {
+        dev_t device;
+        Worker *worker;
+        bool stuck;
+} SpoolWorker;
+
+typedef struct Service {
+        World *world;
+        Actuator *actuator;
+        Manager *manager;          /* the actuator's */
+        Source *inflight, *probes; /* or NULL; also among: */
+        Source *sources[SOURCES_MAX];
+        size_t n_sources;
+        char **units; /* the transient unit of an embedded service, or NULL: the settings' own */
+        sd_event_source *refresh;
+} Service;
+
+struct World {
+        WorldContext context;
+        Settings *settings;
+        Runner *runner;
+        Worker *proc_worker;
+        JournalReader *journal;
+        int procfd;
+        SpoolWorker *spool_workers;
+        size_t n_spool_workers;
+        Service *services;
+        Engine *engine;
+        sd_event_source *timer;
+};
+
+/* The worker of the file system that @path is on. Return: 0 or a negated errno. */
+int world_spool_worker(World *w, const char *path, Worker **ret);
+/* All sources of one service; its manager is made. */
+int world_make_sources(World *w, size_t index);

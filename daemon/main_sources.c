@@ -1,0 +1,162 @@
+/*
+ * main_sources - what watches one service, for its manager, stores, probes and rules
+ *
+ * Called by main_world. A source that cannot be made ends the start (or the reload) with its errno.
+ *
+ * Test: tests/system, init/quickstart
+ */
+#include "base/cleanup.h"
+#include "base/proc.h"
+#include "base/text.h"
+#include "main_parts.h"
+#include "observe/child.h"
+#include "observe/host.h"
+#include "observe/inflight.h"
+#include "observe/probe.h"
+#include "observe/progress.h"
+#include "observe/status.h"
+#include "observe/unit.h"
+
+#include <string.h>
+
+static void sink_observe(void *userdata, size_t service, const Observation *o)
+{
+        World *w = userdata;
+
+        engine_observe(w->engine, service, o);
+}
+
+/* The source of the manager's word: what runs, and how it ended. */
+static int make_state_source(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        sd_bus *bus = w->context.bus;
+        _cleanup_(freep) char *unit = NULL;
+
+        switch (c->settings->manager) {
+        case MANAGER_SYSTEMD:
+                return unit_source_new(ret, c, NULL, bus, SYSTEMD);
+        case MANAGER_EMBEDDED:
+                if (!bus)
+                        return child_source_new(ret, c, w->settings->run_dir);
+                unit = manager_embedded_unit(c->settings->name);
+                if (!unit || strv_append(&service->units, unit) < 0)
+                        return -ENOMEM;
+                return unit_source_new(ret, c, service->units, bus, SYSTEMD);
+        case MANAGER_COMMAND:
+                return status_source_new(ret, c, w->runner, w->proc_worker);
+        case _MANAGER_KIND_MAX:
+        case _MANAGER_KIND_INVALID:
+                break;
+        }
+        return -EINVAL;
+}
+
+static int make_progress(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        Worker *worker;
+        int r = world_spool_worker(w, c->settings->stores[0].dirs[0], &worker);
+
+        (void)service;
+        return r < 0 ? r : progress_source_new(ret, c, worker);
+}
+
+static int make_probes(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        int r = probe_source_new(ret, c, w->runner);
+
+        if (r == 0)
+                service->probes = *ret;
+        return r;
+}
+
+/* Is @pid in a control group of the service's units? */
+static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pid_t pid)
+{
+        char *const *units = service->units ? service->units : s->units;
+        _cleanup_(freep) char *path = NULL;
+
+        if (cgroup_of(service->world->procfd, pid, &path) < 0)
+                return false;
+        for (size_t k = 0; units && units[k]; k++) {
+                const char *at = strstr(path, units[k]);
+                size_t len = strlen(units[k]);
+
+                if (at && at > path && at[-1] == '/' && (at[len] == '\0' || at[len] == '/'))
+                        return true;
+        }
+        return false;
+}
+
+/* Asked once for each process that opens a message. */
+static bool process_belongs(void *userdata, pid_t pid)
+{
+        const Service *service = userdata;
+        const ServiceSettings *s = &service->world->settings->services[service - service->world->services];
+        _cleanup_(freep) ProcId *list = NULL;
+        size_t n = 0;
+
+        if (service->world->context.bus && s->manager != MANAGER_COMMAND)
+                return pid_is_in_units(service, s, pid);
+        if (service->manager->ops->processes(service->manager, &list, &n) < 0)
+                return false;
+        while (n > 0 && list[n - 1].pid != pid)
+                n--;
+        return n > 0;
+}
+
+static int make_inflight(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        InflightSpec spec = { .belongs = process_belongs, .userdata = service };
+        int r = world_spool_worker(w, c->settings->stores[0].dirs[0], &spec.worker);
+
+        if (r == 0)
+                r = inflight_source_new(ret, c, &spec);
+        if (r == 0)
+                service->inflight = *ret;
+        return r;
+}
+
+static int make_journal(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        return journal_source_new(ret, c, service->units, w->journal);
+}
+
+static int make_host(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        (void)service;
+        return host_source_new(ret, c, w->context.bus, w->context.bus ? SYSTEMD : NULL);
+}
+
+typedef int (*MakeSource)(World *w, Service *service, const SourceContext *c, Source **ret);
+
+int world_make_sources(World *w, size_t index)
+{
+        const ServiceSettings *s = &w->settings->services[index];
+        Service *service = &w->services[index];
+        const SourceContext c = { .event = w->context.event,
+                                  .sink = { .observe = sink_observe, .userdata = w },
+                                  .service = index,
+                                  .settings = s,
+                                  .owner = w->settings };
+        const struct {
+                MakeSource make;
+                bool wanted;
+        } list[] = {
+                { make_host, true },
+                { make_state_source, true },
+                { make_probes, s->n_probes > 0 },
+                { make_progress, s->n_stores > 0 },
+                { make_inflight, s->n_stores > 0 },
+                { make_journal, s->n_rules > 0 && w->journal },
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(list); k++) {
+                int r = list[k].wanted ? list[k].make(w, service, &c, &service->sources[service->n_sources])
+                                       : 0;
+
+                if (r < 0)
+                        return r;
+                service->n_sources += list[k].wanted;
+        }
+        return 0;
+}
