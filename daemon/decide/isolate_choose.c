@@ -32,6 +32,7 @@ typedef struct Plan {
         Isolate *s;
         size_t n, n_heavy, n_others, n_cleared, n_caught, n_convicted;
         double base, excess, top;    /* sums over the members: ordinary weight, weight above it */
+        double unit, unit_neat;      /* the share of a member of weight 1; m log2 m of it */
         double trust, neat;          /* in the excess; sum of m log2 m */
         double all, cleared, others; /* ordinary weight of everything, of what is good, of the rest */
         double arrived;              /* of the rest, what lies in the store anyway */
@@ -49,7 +50,7 @@ static double base_of(double w)
 /* The chance that member @i is the culprit, given that there is one. */
 static double share_of(const Plan *p, size_t i)
 {
-        double w = p->s->weight[i], m = (1 - p->trust) * base_of(w) / p->base;
+        double w = p->s->weight[i], m = p->unit * base_of(w);
 
         if (w > 1 && p->excess > 0)
                 m += p->trust * (w - 1) / p->excess;
@@ -100,40 +101,58 @@ static bool plan_focus(Plan *p)
         return true;
 }
 
+static bool is_member(const Plan *p, size_t i)
+{
+        return isolate_is_open(p->s, i) && (!p->has_set || bits_has(p->s->tmp, i));
+}
+
+static bool is_heavy(const Plan *p, size_t i)
+{
+        return p->s->weight[i] > 1 && !p->blind;
+}
+
+/* Sums up the members, and everything beside them. */
+static void plan_sum(Plan *p)
+{
+        const Isolate *s = p->s;
+
+        for (size_t i = 0; i < s->n; i++) {
+                double w = s->weight[i], base = base_of(w);
+
+                p->all += base;
+                if (is_member(p, i)) {
+                        p->n++;
+                        p->n_heavy += is_heavy(p, i);
+                        p->base += base;
+                        p->excess += w > 1 ? w - 1 : 0;
+                        p->top = fmax(p->top, w - 1);
+                } else if (isolate_is_open(s, i)) {
+                        p->others += base;
+                        p->n_others++;
+                        if (s->mark[i] & MARK_ARRIVED && !bits_has(s->suspected, i))
+                                p->arrived += base;
+                } else if (s->state[i] == CANDIDATE_CLEARED) {
+                        p->cleared += base;
+                        p->n_cleared += !(s->mark[i] & MARK_GONE);
+                } else {
+                        p->n_convicted += s->state[i] == CANDIDATE_CONVICTED;
+                        p->n_caught += s->state[i] == CANDIDATE_UNKNOWN;
+                }
+        }
+}
+
 /* Takes the members: the heavy ones by weight, then the others in the search's order. */
 static void plan_gather(Plan *p)
 {
         Isolate *s = p->s;
-        size_t n = 0;
+        size_t heavy = 0, plain = p->n_heavy;
 
-        for (int heavy = 1; heavy >= 0; heavy--)
-                for (size_t k = 0; k < s->n; k++) {
-                        uint32_t i = s->order[k];
-                        bool in = isolate_is_open(s, i) && (!p->has_set || bits_has(s->tmp, i));
+        for (size_t k = 0; k < s->n; k++) {
+                uint32_t i = s->order[k];
 
-                        if (in && (s->weight[i] > 1 && !p->blind) == (bool)heavy)
-                                s->scratch[n++] = i;
-                        if (heavy && in) {
-                                p->base += base_of(s->weight[i]);
-                                p->excess += s->weight[i] > 1 ? s->weight[i] - 1 : 0;
-                                p->top = fmax(p->top, s->weight[i] - 1);
-                        } else if (heavy && isolate_is_open(s, i)) {
-                                p->others += base_of(s->weight[i]);
-                                p->n_others++;
-                                if (s->mark[i] & MARK_ARRIVED && !bits_has(s->suspected, i))
-                                        p->arrived += base_of(s->weight[i]);
-                        } else if (heavy && s->state[i] == CANDIDATE_CLEARED) {
-                                p->cleared += base_of(s->weight[i]);
-                                p->n_cleared += !(s->mark[i] & MARK_GONE);
-                        }
-                        if (heavy) {
-                                p->all += base_of(s->weight[i]);
-                                p->n_convicted += s->state[i] == CANDIDATE_CONVICTED;
-                                p->n_caught += s->state[i] == CANDIDATE_UNKNOWN && s->mark[i] & MARK_HELD;
-                                p->n_heavy = n;
-                        }
-                }
-        p->n = n;
+                if (is_member(p, i))
+                        s->scratch[is_heavy(p, i) ? heavy++ : plain++] = i;
+        }
         qsort_r(s->scratch, p->n_heavy, sizeof(*s->scratch), by_weight, s);
 }
 
@@ -183,6 +202,14 @@ static void plan_try(Plan *p, size_t held, double prefix, double neat)
         }
 }
 
+/* m log2 m, of which most are the same. */
+static double neat_of(const Plan *p, double m)
+{
+        if (m == p->unit)
+                return p->unit_neat;
+        return m > 0 ? m * log2(m) : 0;
+}
+
 /* Walks over the cuts: the first ones and every @step-th between @from and @to. */
 static void plan_walk(Plan *p, size_t from, size_t to, size_t step)
 {
@@ -195,7 +222,7 @@ static void plan_walk(Plan *p, size_t from, size_t to, size_t step)
                         plan_try(p, held, prefix, neat);
                 m = share_of(p, p->s->scratch[held]);
                 prefix += m;
-                neat += m > 0 ? m * log2(m) : 0;
+                neat += neat_of(p, m);
         }
         if (p->shared && to >= p->n)
                 plan_try(p, p->n, 1, neat);
@@ -206,10 +233,12 @@ static void plan_cut(Plan *p)
         size_t step = p->n / CUTS + 1, from;
 
         p->best = -1;
+        p->unit = p->n > 0 ? (1 - p->trust) / p->base : 0;
+        p->unit_neat = p->unit > 0 ? p->unit * log2(p->unit) : 0;
         for (size_t k = 0; k < p->n; k++) {
                 double m = share_of(p, p->s->scratch[k]);
 
-                p->neat += m > 0 ? m * log2(m) : 0;
+                p->neat += neat_of(p, m);
         }
         plan_walk(p, 0, p->n, step);
         from = p->cut > step ? p->cut - step : 0;
@@ -249,6 +278,7 @@ static void plan_init(Plan *p, Isolate *s)
         p->blind = s->refuted || (!s->confirmed && p->n_caught >= CHAIN_MAX);
         p->n_caught = 0;
         p->has_set = plan_focus(p);
+        plan_sum(p);
         plan_gather(p);
         p->trust = p->blind ? 0 : p->top / (p->top + TRUST_HALF);
         if (s->n_eaten > 0)
