@@ -89,7 +89,7 @@ static void put(const char *dir, const char *name)
 
 static bool there(const char *dir, const char *name)
 {
-        char path[300];
+        char path[320];
 
         snprintf(path, sizeof(path), "%s/%s", dir, name);
         return access(path, F_OK) == 0;
