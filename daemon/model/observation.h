@@ -59,11 +59,19 @@ typedef struct ProgressStatus {
         bool moved;                 /* anything arrived, departed or was renamed or written */
 } ProgressStatus;
 
+typedef enum LogKind {
+        LOG_MATCHES, /* the rule's match */
+        LOG_CANCELS, /* its `unless` */
+        LOG_GAP,     /* no rule: @text says what of the log could not be looked at */
+} LogKind;
+
 typedef struct LogEntry {
         RuleSource source;
+        LogKind kind;
         size_t rule;      /* index in ServiceSettings.rules: the rule that matched */
         const char *text; /* UTF-8 */
-        pid_t pid;
+        const char *id;   /* bytes: a message that the entry names, by the rule's captures; NULL: none */
+        pid_t pid;        /* that wrote it, or that it names by the rule's captures; 0: unknown */
         const char *cursor;
         usec_t wall;
 } LogEntry;

@@ -23,12 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_MAX (64 * 1024)
+#define VALUE_MAX   (64 * 1024)
+#define CAPTURE_MAX 255 /* NAME_MAX */
 
 struct Rules {
         const RuleSettings *settings;
         size_t n;
         Pattern **patterns; /* NULL where a rule has no match */
+        Pattern **unless;   /* NULL where a rule has none */
         uint64_t limited;
 };
 
@@ -39,19 +41,28 @@ static int rule_refuse(char **ret_error, const RuleSettings *s, const char *what
         return err_origin(-EINVAL);
 }
 
-static int rule_compile(Pattern **ret, const RuleSettings *s, char **ret_error)
+static int pattern_compile(Pattern **ret, const RuleSettings *s, const char *pattern, char **ret_error)
 {
         _cleanup_(freep) char *what = NULL;
+        int r;
+
+        if (!pattern)
+                return 0;
+        r = pattern_new(ret, pattern, PATTERN_TEXT, &what);
+        return r == -EINVAL ? rule_refuse(ret_error, s, what) : err_trace(r);
+}
+
+static int rule_compile(Rules *rules, size_t i, char **ret_error)
+{
+        const RuleSettings *s = rules->settings + i;
         int r;
 
         if (!s->field && !s->match)
                 return rule_refuse(ret_error, s, "it would match every line; give it a field or a match");
         if (s->equals && !s->field)
                 return rule_refuse(ret_error, s, "equals without a field");
-        if (!s->match)
-                return 0;
-        r = pattern_new(ret, s->match, PATTERN_TEXT, &what);
-        return r == -EINVAL ? rule_refuse(ret_error, s, what) : err_trace(r);
+        r = pattern_compile(&rules->patterns[i], s, s->match, ret_error);
+        return r < 0 ? err_trace(r) : err_trace(pattern_compile(&rules->unless[i], s, s->unless, ret_error));
 }
 
 int rules_new(Rules **ret, const RuleSettings *settings, size_t n, char **ret_error)
@@ -65,10 +76,11 @@ int rules_new(Rules **ret, const RuleSettings *settings, size_t n, char **ret_er
                 return err_origin(-ENOMEM);
         r->settings = settings;
         r->patterns = calloc(n > 0 ? n : 1, sizeof(r->patterns[0]));
-        if (!r->patterns)
+        r->unless = calloc(n > 0 ? n : 1, sizeof(r->unless[0]));
+        if (!r->patterns || !r->unless)
                 return err_origin(-ENOMEM);
-        for (; r->n < n; r->n++) {
-                int k = rule_compile(r->patterns + r->n, settings + r->n, ret_error);
+        while (r->n < n) {
+                int k = rule_compile(r, r->n++, ret_error);
 
                 if (k < 0)
                         return err_trace(k);
@@ -83,7 +95,10 @@ Rules *rules_free(Rules *r)
                 return NULL;
         for (size_t i = 0; r->patterns && i < r->n; i++)
                 pattern_free(r->patterns[i]);
+        for (size_t i = 0; r->unless && i < r->n; i++)
+                pattern_free(r->unless[i]);
         free(r->patterns);
+        free(r->unless);
         free(r);
         return NULL;
 }
@@ -166,6 +181,100 @@ int rules_match(Rules *r, const RuleEntry *entry, size_t from, size_t *ret)
                 }
         }
         return RULES_E_NONE;
+}
+
+int rules_cancel(Rules *r, const RuleEntry *entry, size_t from, size_t *ret)
+{
+        for (size_t i = from; i < r->n; i++) {
+                const void *value;
+                size_t len;
+                int k;
+
+                if (!r->unless[i] || !rule_wants(r->settings + i, entry->source, entry->path))
+                        continue;
+                k = entry->get_field(entry->userdata, "MESSAGE", &value, &len);
+                if (k == 0)
+                        k = value_match(r, r->unless[i], value, len);
+                if (k < 0)
+                        return err_trace(k);
+                if (k == 0) {
+                        *ret = i;
+                        return 0;
+                }
+        }
+        return RULES_E_NONE;
+}
+
+int rules_match_line(Rules *r, size_t i, bool unless, const void *line, size_t len)
+{
+        const Pattern *p = unless ? r->unless[i] : r->patterns[i];
+        int k;
+
+        if (!p)
+                return RULES_E_NONE;
+        k = pattern_match(p, line, len);
+        if (k == PATTERN_E_LIMIT)
+                r->limited++;
+        if (k < 0)
+                return err_trace(k);
+        return k > 0 ? RULES_E_NONE : 0;
+}
+
+static int capture_id(const Pattern *p, const char *text, size_t len, char **ret)
+{
+        PatternSpan span;
+        int k = pattern_match_group(p, text, len, "id", &span);
+
+        if (k != 0)
+                return k < 0 ? err_trace(k) : 0;
+        /* No name of a message is longer or has a NUL. */
+        if (span.len > CAPTURE_MAX || memchr(text + span.start, '\0', span.len))
+                return 0;
+        *ret = strndup(text + span.start, span.len);
+        return *ret ? 0 : err_origin(-ENOMEM);
+}
+
+static int capture_pid(const Pattern *p, const char *text, size_t len, pid_t *ret)
+{
+        PatternSpan span;
+        long long pid = 0;
+        int k = pattern_match_group(p, text, len, "pid", &span);
+
+        if (k != 0)
+                return k < 0 ? err_trace(k) : 0;
+        for (size_t i = 0; i < span.len && pid >= 0; i++) {
+                char c = text[span.start + i];
+
+                pid = c >= '0' && c <= '9' && pid <= INT32_MAX ? pid * 10 + (c - '0') : -1;
+        }
+        if (pid > 0 && pid <= INT32_MAX)
+                *ret = (pid_t)pid;
+        return 0;
+}
+
+int rules_capture(Rules *r, size_t i, const void *text, size_t len, RuleCapture *ret)
+{
+        const RuleSettings *s = r->settings + i;
+        int k = 0;
+
+        *ret = (RuleCapture){};
+        if (!r->patterns[i] || !s->captures)
+                return 0;
+        if (strv_contains(s->captures, "pid"))
+                k = capture_pid(r->patterns[i], text, len, &ret->pid);
+        if (k == 0 && strv_contains(s->captures, "id"))
+                k = capture_id(r->patterns[i], text, len, &ret->id);
+        return err_trace(k);
+}
+
+size_t rules_count(const Rules *r)
+{
+        return r->n;
+}
+
+const RuleSettings *rules_settings(const Rules *r, size_t i)
+{
+        return r->settings + i;
 }
 
 uint64_t rules_limited(const Rules *r)

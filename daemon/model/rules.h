@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct Rules Rules;
 
@@ -42,6 +43,22 @@ typedef struct RuleEntry {
  * of a value are matched. Return: 0, RULES_E_NONE, or a negated errno (get_field's, -ENOMEM).
  */
 int rules_match(Rules *r, const RuleEntry *entry, size_t from, size_t *ret);
+/* The same for a rule whose `unless` the text of @entry matches: what the rule said before is cancelled. */
+int rules_cancel(Rules *r, const RuleEntry *entry, size_t from, size_t *ret);
+
+/* What the named groups of a rule's match say. */
+typedef struct RuleCapture {
+        char *id;  /* bytes, none of them NUL; NULL: none. The caller frees it. */
+        pid_t pid; /* 0: none */
+} RuleCapture;
+
+/* Of the text that rule @i matched: what its `captures` ask for. Return: 0 or -ENOMEM. */
+int rules_capture(Rules *r, size_t i, const void *text, size_t len, RuleCapture *ret);
+
+/* Does a line of a file match rule @i's `match`, or its `unless`? Return: 0, RULES_E_NONE, or -ENOMEM. */
+int rules_match_line(Rules *r, size_t i, bool unless, const void *line, size_t len);
+size_t rules_count(const Rules *r);
+const RuleSettings *rules_settings(const Rules *r, size_t i);
 /* How many matches ran into a limit, and so counted as none. */
 uint64_t rules_limited(const Rules *r);
 /* Does any rule look at this source (and, for files, @path)? */

@@ -31,6 +31,8 @@ static void rules_free(RuleSettings *rules, size_t n)
                 free(rules[i].field);
                 free(rules[i].equals);
                 free(rules[i].match);
+                free(rules[i].unless);
+                strv_free(rules[i].captures);
         }
         free(rules);
 }
