@@ -24,6 +24,8 @@
 /* What stands in more places than this saves nothing. */
 #define SHARE_MAX 0.02
 
+typedef LiteralPart Part;
+
 typedef struct Reader {
         const char *s;
         ClassTable *table;
@@ -33,102 +35,17 @@ typedef struct Reader {
         unsigned depth;
 } Reader;
 
-/* What is known of a part's matches. */
-typedef struct Part {
-        bool exact; /* @best is all of them; the others are equal */
-        LiteralSet head, tail, best;
-} Part;
-
-/* Matches anything, perhaps nothing. */
-static void part_any(Part *p)
-{
-        p->exact = false;
-        literal_set_empty(&p->best);
-        p->head = p->tail = p->best;
-}
-
-/* Matches the empty text only. */
-static void part_empty(Part *p)
-{
-        part_any(p);
-        p->exact = true;
-}
-
 static void part_class(Reader *r, Part *p, const ByteClass *c)
 {
         uint8_t number;
 
         if (class_table_find(r->table, c, &number) != 0) {
-                part_any(p);
+                literal_part_any(p);
                 return;
         }
         literal_set_one(&p->best, number);
         p->exact = true;
         p->head = p->tail = p->best;
-}
-
-/* @x becomes @x followed by @y. */
-static void part_append(Reader *r, Part *x, const Part *y)
-{
-        Part both = {};
-        LiteralSet seam;
-
-        both.exact = x->exact && y->exact && literal_set_cross(&both.best, &x->best, &y->best, LITERAL_WHOLE);
-        if (both.exact) {
-                both.head = both.tail = both.best;
-                *x = both;
-                return;
-        }
-        both.best = literal_set_share(&x->best, r->table) <= literal_set_share(&y->best, r->table) ? x->best
-                                                                                                   : y->best;
-        if (literal_set_cross(&seam, &x->tail, &y->head, LITERAL_SEAM) &&
-            literal_set_share(&seam, r->table) < literal_set_share(&both.best, r->table))
-                both.best = seam;
-        if (!x->exact || !literal_set_cross(&both.head, &x->head, &y->head, LITERAL_HEAD))
-                both.head = x->head;
-        if (!y->exact || !literal_set_cross(&both.tail, &x->tail, &y->tail, LITERAL_TAIL))
-                both.tail = y->tail;
-        *x = both;
-}
-
-static void set_alternative(LiteralSet *s, const LiteralSet *other)
-{
-        if (!literal_set_unite(s, other))
-                literal_set_empty(s);
-}
-
-/* @x becomes @x or @y. */
-static void part_alternative(Part *x, const Part *y)
-{
-        if (x->exact && y->exact && literal_set_unite(&x->best, &y->best)) {
-                x->head = x->tail = x->best;
-                return;
-        }
-        x->exact = false;
-        set_alternative(&x->head, &y->head);
-        set_alternative(&x->tail, &y->tail);
-        set_alternative(&x->best, &y->best);
-}
-
-/* @x becomes @min to @max of it. */
-static void part_repeat(Reader *r, Part *x, unsigned min, unsigned max)
-{
-        Part one = *x, nothing;
-
-        if (min == 0) {
-                part_empty(&nothing);
-                if (max == 1 && x->exact)
-                        part_alternative(x, &nothing);
-                else if (max == 0)
-                        *x = nothing;
-                else
-                        part_any(x);
-                return;
-        }
-        for (unsigned i = 1; i < min && i < LITERAL_LEN; i++)
-                part_append(r, x, &one);
-        if (max != min || min > LITERAL_LEN)
-                x->exact = false;
 }
 
 /* --- bytes and classes --- */
@@ -189,16 +106,16 @@ static void read_wide(Reader *r, Part *p)
         Part next;
         bool any = r->caseless;
 
-        part_empty(p);
+        literal_part_empty(p);
         do {
                 ByteClass c = {};
 
                 byte_class_add(&c, (uint8_t)*r->s++);
                 part_class(r, &next, &c);
-                part_append(r, p, &next);
+                literal_part_append(p, &next, r->table);
         } while (((uint8_t)*r->s & 0xc0) == 0x80);
         if (any)
-                part_any(p);
+                literal_part_any(p);
 }
 
 static int hex_digit(char c)
@@ -323,7 +240,7 @@ static void read_class(Reader *r, Part *p)
         r->s += *r->s == ']';
         class_fold(r, &c);
         if (wide)
-                part_any(p);
+                literal_part_any(p);
         else
                 part_class(r, p, &c);
 }
@@ -367,14 +284,14 @@ static void read_escape(Reader *r, Part *p)
         ByteClass c = {};
         int code;
 
-        part_any(p);
+        literal_part_any(p);
         r->s += e != '\0';
         if (class_add_kind(&c, e)) {
                 part_class(r, p, &c);
                 return;
         }
         if (e && strchr("bBAZzGK", e)) {
-                part_empty(p);
+                literal_part_empty(p);
                 return;
         }
         if (e == 'p' || e == 'P') {
@@ -422,7 +339,7 @@ static void read_flags(Reader *r, Part *p)
 {
         bool before = r->caseless, on = true;
 
-        part_empty(p);
+        literal_part_empty(p);
         for (;; r->s++) {
                 switch (*r->s) {
                 case '^':
@@ -461,7 +378,7 @@ static void read_flags(Reader *r, Part *p)
 static void read_look(Reader *r, Part *p)
 {
         read_group_body(r, p);
-        part_empty(p);
+        literal_part_empty(p);
 }
 
 /* "(?P": a name, a reference, a call. */
@@ -483,7 +400,7 @@ static void read_special(Reader *r, Part *p)
 {
         char kind = *r->s++;
 
-        part_any(p);
+        literal_part_any(p);
         switch (kind) {
         case ':':
         case '|':
@@ -496,7 +413,7 @@ static void read_special(Reader *r, Part *p)
                 return;
         case '#':
                 skip_past(r, ')');
-                part_empty(p);
+                literal_part_empty(p);
                 return;
         case 'P':
                 read_python(r, p);
@@ -556,7 +473,7 @@ static void read_atom(Reader *r, Part *p)
                 return;
         case '^':
         case '$':
-                part_empty(p);
+                literal_part_empty(p);
                 return;
         case '.':
                 break;
@@ -565,11 +482,11 @@ static void read_atom(Reader *r, Part *p)
         case '?':
                 r->unknown = true;
                 break;
-        default: /* of a char: any other stands for itself */
-                part_byte(r, p, (uint8_t)c);
-                return;
         }
-        part_any(p);
+        if (c == '(' || c == '.' || r->unknown)
+                literal_part_any(p);
+        else /* any other stands for itself */
+                part_byte(r, p, (uint8_t)c);
 }
 
 static unsigned read_number(const char **s)
@@ -614,12 +531,12 @@ static void read_sequence(Reader *r, Part *p)
         Part atom;
         unsigned min, max;
 
-        part_empty(p);
+        literal_part_empty(p);
         while (*r->s && *r->s != '|' && *r->s != ')' && !r->unknown) {
                 read_atom(r, &atom);
                 if (!r->unknown && read_quantifier(r, &min, &max))
-                        part_repeat(r, &atom, min, max);
-                part_append(r, p, &atom);
+                        literal_part_repeat(&atom, min, max, r->table);
+                literal_part_append(p, &atom, r->table);
         }
 }
 
@@ -633,7 +550,7 @@ static void read_alternatives(Reader *r, Part *p)
         while (*r->s == '|' && !r->unknown) {
                 r->s++;
                 read_sequence(r, &other);
-                part_alternative(p, &other);
+                literal_part_alternative(p, &other);
         }
         r->depth--;
 }

@@ -148,3 +148,77 @@ double literal_set_share(const LiteralSet *s, const ClassTable *t)
         }
         return sum;
 }
+
+void literal_part_any(LiteralPart *p)
+{
+        p->exact = false;
+        literal_set_empty(&p->best);
+        p->head = p->tail = p->best;
+}
+
+void literal_part_empty(LiteralPart *p)
+{
+        literal_part_any(p);
+        p->exact = true;
+}
+
+void literal_part_append(LiteralPart *x, const LiteralPart *y, const ClassTable *table)
+{
+        LiteralPart both = {};
+        LiteralSet seam;
+
+        both.exact = x->exact && y->exact && literal_set_cross(&both.best, &x->best, &y->best, LITERAL_WHOLE);
+        if (both.exact) {
+                both.head = both.tail = both.best;
+                *x = both;
+                return;
+        }
+        both.best =
+                literal_set_share(&x->best, table) <= literal_set_share(&y->best, table) ? x->best : y->best;
+        if (literal_set_cross(&seam, &x->tail, &y->head, LITERAL_SEAM) &&
+            literal_set_share(&seam, table) < literal_set_share(&both.best, table))
+                both.best = seam;
+        if (!x->exact || !literal_set_cross(&both.head, &x->head, &y->head, LITERAL_HEAD))
+                both.head = x->head;
+        if (!y->exact || !literal_set_cross(&both.tail, &x->tail, &y->tail, LITERAL_TAIL))
+                both.tail = y->tail;
+        *x = both;
+}
+
+static void set_alternative(LiteralSet *s, const LiteralSet *other)
+{
+        if (!literal_set_unite(s, other))
+                literal_set_empty(s);
+}
+
+void literal_part_alternative(LiteralPart *x, const LiteralPart *y)
+{
+        if (x->exact && y->exact && literal_set_unite(&x->best, &y->best)) {
+                x->head = x->tail = x->best;
+                return;
+        }
+        x->exact = false;
+        set_alternative(&x->head, &y->head);
+        set_alternative(&x->tail, &y->tail);
+        set_alternative(&x->best, &y->best);
+}
+
+void literal_part_repeat(LiteralPart *x, unsigned min, unsigned max, const ClassTable *table)
+{
+        LiteralPart one = *x, nothing;
+
+        if (min == 0) {
+                literal_part_empty(&nothing);
+                if (max == 1 && x->exact)
+                        literal_part_alternative(x, &nothing);
+                else if (max == 0)
+                        *x = nothing;
+                else
+                        literal_part_any(x);
+                return;
+        }
+        for (unsigned i = 1; i < min && i < LITERAL_LEN; i++)
+                literal_part_append(x, &one, table);
+        if (max != min || min > LITERAL_LEN)
+                x->exact = false;
+}

@@ -66,3 +66,17 @@ typedef enum LiteralCut {
 bool literal_set_cross(LiteralSet *ret, const LiteralSet *a, const LiteralSet *b, LiteralCut cut);
 /* How likely one of them stands at a place of a log, by estimate. */
 double literal_set_share(const LiteralSet *s, const ClassTable *t);
+
+/* What is known of the matches of a part of a pattern. */
+typedef struct LiteralPart {
+        bool exact;                  /* @best is all of them; the others are equal */
+        LiteralSet head, tail, best; /* how each begins, ends, and what each contains */
+} LiteralPart;
+
+/* Matches anything, perhaps nothing; the empty text only. */
+void literal_part_any(LiteralPart *p);
+void literal_part_empty(LiteralPart *p);
+/* @x becomes @x followed by @y; @x or @y; @min to @max (UINT32_MAX: any number) of @x. */
+void literal_part_append(LiteralPart *x, const LiteralPart *y, const ClassTable *table);
+void literal_part_alternative(LiteralPart *x, const LiteralPart *y);
+void literal_part_repeat(LiteralPart *x, unsigned min, unsigned max, const ClassTable *table);

@@ -38,8 +38,8 @@ typedef struct RuleSettings {
         char *path;           /* file */
         char *field, *equals; /* journal field that must have this value; NULL: none asked for */
         char *match;          /* PCRE2 on MESSAGE, or on @field if equals is NULL; NULL: none */
-        char *unless;         /* PCRE2 on MESSAGE: an entry that cancels what matched within the time before */
-        char **captures;      /* "id", "pid": named groups of @match that are evidence; NULL: none */
+        char *unless;    /* PCRE2 on MESSAGE: an entry that cancels what matched within the time before */
+        char **captures; /* "id", "pid": named groups of @match that are evidence; NULL: none */
         unsigned count;
         usec_t within;
         SymptomKind symptom;

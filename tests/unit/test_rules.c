@@ -171,6 +171,45 @@ static void test_none(void **state)
         assert_null(rules_free(NULL));
 }
 
+/* A line that cancels, and what the groups of a match say. */
+static void test_unless_and_captures(void **state)
+{
+        static char *both[] = { (char *)"id", (char *)"pid", NULL };
+        static const RuleSettings list[] = {
+                { .match = (char *)"(?<id>[^ ]+) stuck( in (?<pid>\\d+))?",
+                  .unless = (char *)"(?i)all well",
+                  .captures = both },
+                { .match = (char *)"(?<id>x)" },
+        };
+        RuleEntry entry = { .get_field = get };
+        Field fields[2] = { { "MESSAGE", "now All Well", 0 }, {} };
+        RuleCapture c;
+        Rules *r;
+        size_t i;
+
+        (void)state;
+        assert_int_equal(rules_new(&r, list, 2, NULL), 0);
+        entry.userdata = fields;
+        assert_int_equal(rules_cancel(r, &entry, 0, &i), 0);
+        assert_int_equal(i, 0);
+        assert_int_equal(rules_cancel(r, &entry, 1, &i), RULES_E_NONE);
+        fields[0].value = "A1 stuck in 42";
+        assert_int_equal(rules_cancel(r, &entry, 0, &i), RULES_E_NONE);
+        assert_int_equal(rules_match_line(r, 0, false, "A1 stuck", 8), 0);
+        assert_int_equal(rules_match_line(r, 0, true, "A1 stuck", 8), RULES_E_NONE);
+        assert_int_equal(rules_match_line(r, 1, true, "x", 1), RULES_E_NONE); /* it has no unless */
+        assert_int_equal(rules_capture(r, 0, "A1 stuck in 42", 14, &c), 0);
+        assert_string_equal(c.id, "A1");
+        assert_int_equal(c.pid, 42);
+        free(c.id);
+        /* A pid that is none, an id with a NUL in it, and a rule that asks for nothing. */
+        assert_int_equal(rules_capture(r, 0, "A\0B stuck in 99999999999", 24, &c), 0);
+        assert_true(!c.id && c.pid == 0);
+        assert_int_equal(rules_capture(r, 1, "x", 1, &c), 0);
+        assert_null(c.id);
+        rules_free(r);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
