@@ -213,8 +213,9 @@ static void test_unless_and_captures(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_match),   cmocka_unit_test(test_hostile), cmocka_unit_test(test_error),
-                cmocka_unit_test(test_refused), cmocka_unit_test(test_none),
+                cmocka_unit_test(test_match), cmocka_unit_test(test_hostile),
+                cmocka_unit_test(test_error), cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_none),  cmocka_unit_test(test_unless_and_captures),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
