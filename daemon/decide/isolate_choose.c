@@ -22,8 +22,8 @@
 
 #define TRUST_HALF   50.0 /* excess weight at which evidence is as good as none */
 #define CRASH_COST   0.9  /* bits that a failing trial must tell to be worth its harm */
-#define FINISH_BONUS 0.2  /* bits: a pass that ends the search saves the control run */
-#define OTHERS_MAX   0.06 /* release the rest along with a part while it hardly can fail */
+#define FINISH_BONUS 0.3  /* bits: a pass that ends the search saves the control run */
+#define OTHERS_MAX   0.2  /* release the rest along with a part while it hardly can fail */
 #define CHAIN_MAX    8    /* caught in a row without proof: evidence may lie */
 #define CUTS         256
 

@@ -22,16 +22,16 @@
 
 /*
  * The prior: a part RARE for "hardly ever more than one", the rest spread evenly over the magnitudes of rates
- * up to KNEE, and falling with the square above it. Found by simulation: one culprit is to cost one trial
+ * up to KNEE, and falling steeply above it. Found by simulation: one culprit is to cost one trial
  * above the bound, five are to cost no more than five above theirs.
  */
 #define RATE_RARE  0.02
-#define RATE_FIRST 2.0
-#define RATE_KNEE  5.0
+#define RATE_FIRST 4.0
+#define RATE_KNEE  6.5
 #define RATE_STEP  1.2968395546510096 /* 2^(3/8) */
-#define PRIOR_RARE 0.62
+#define PRIOR_RARE 0.55
 
-#define FLAKY_PRIOR 1e-4 /* before anything contradicted anything */
+#define FLAKY_PRIOR 2e-5 /* before anything contradicted anything */
 
 static const double flakiness[MODEL_FLAKINESS] = { 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0 };
 
@@ -45,7 +45,7 @@ void model_init(Model *m, double convicted, double cleared, double defective)
         double prior[MODEL_RATES], top = -INFINITY, tail = 0, sum = 0;
 
         for (size_t k = 1; k < MODEL_RATES; k++)
-                tail += prior[k] = 1 / (1 + pow(rate_of(k) / RATE_KNEE, 2));
+                tail += prior[k] = 1 / (1 + pow(rate_of(k) / RATE_KNEE, 6));
         for (size_t k = 0; k < MODEL_RATES; k++) {
                 double rate = rate_of(k), *log_chance = &m->chance[k];
 
