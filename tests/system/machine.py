@@ -5,6 +5,7 @@ of a lower layer can't be renamed. The host sees all its files below `root`, but
 own before it boots, and everything in that cgroup dies with it.
 """
 
+import ctypes
 import os
 import re
 import shutil
@@ -23,6 +24,11 @@ class Failure(Exception):
 
 class Skip(Exception):
     """A test can't be made here."""
+
+
+def die_with_parent():
+    """For preexec_fn: a run that is killed leaves no machine behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def cgroup_base():
@@ -92,6 +98,7 @@ class Machine:
         os.makedirs(self.cgroup, exist_ok=True)
 
         def enter():
+            die_with_parent()
             with open(self.cgroup + "/cgroup.procs", "w") as f:
                 f.write(str(os.getpid()))
 
@@ -127,9 +134,13 @@ class Machine:
     def _is_up(self):
         return self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
 
+    def _inside(self):
+        # -r and -w: seen from a chroot, the root of the machine's mount namespace is not the machine's root.
+        return ["nsenter", "-t", str(self.init), "-a", "-r", "-w", "--"]
+
     def run(self, *command, check=True, input=None, timeout=120):
         """Runs a command in the machine as root; the result has text in stdout and stderr."""
-        r = subprocess.run(["nsenter", "-t", str(self.init), "-a", "--"] + list(command), input=input, text=True,
+        r = subprocess.run(self._inside() + list(command), input=input, text=True,
                            errors="surrogateescape", capture_output=True, timeout=timeout, cwd="/",
                            stdin=subprocess.DEVNULL if input is None else None,
                            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -139,7 +150,7 @@ class Machine:
         return r
 
     def spawn(self, *command):
-        return subprocess.Popen(["nsenter", "-t", str(self.init), "-a", "--"] + list(command), cwd="/",
+        return subprocess.Popen(self._inside() + list(command), cwd="/",
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def property(self, unit, name):
@@ -153,7 +164,7 @@ class Machine:
         if not self.process:
             return
         if self.init and self.process.poll() is None:
-            subprocess.run(["nsenter", "-t", str(self.init), "-a", "--", "systemctl", "poweroff"],
+            subprocess.run(self._inside() + ["systemctl", "poweroff"],
                            capture_output=True, timeout=60)
         try:
             self.process.wait(60)

@@ -62,7 +62,8 @@ def run_one(options, module, name):
         command.append("--keep")
     begin = time.monotonic()
     with open(log, "wb") as f:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+                                   preexec_fn=machine.die_with_parent)
         try:
             status = process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
