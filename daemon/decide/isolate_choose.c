@@ -283,7 +283,7 @@ static void plan_init(Plan *p, Isolate *s)
         p->trust = p->blind ? 0 : p->top / (p->top + TRUST_HALF);
         if (s->n_eaten > 0)
                 p->consumed = fmin(1, 2 * s->eaten / s->n_eaten);
-        else if (s->consumption)
+        else if (s->consumption || s->trials == 0) /* before the first trial it costs little to hope */
                 p->consumed = 1;
         if (p->all <= 0)
                 p->all = 1;

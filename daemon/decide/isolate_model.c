@@ -29,7 +29,7 @@
 #define RATE_FIRST 4.0
 #define RATE_KNEE  6.5
 #define RATE_STEP  1.2968395546510096 /* 2^(3/8) */
-#define PRIOR_RARE 0.55
+#define PRIOR_RARE 0.48
 
 #define FLAKY_PRIOR 2e-5 /* before anything contradicted anything */
 
