@@ -32,7 +32,7 @@ def die_with_parent():
 
 
 def cgroup_base():
-    """Where cgroups may be made in the unified hierarchy; it is mounted if need be. None: there is none."""
+    """Where cgroups may be made in the unified hierarchy (own-mounts mounts it if need be). None: there is none."""
     def find():
         with open("/proc/self/mountinfo") as f:
             for line in f:
@@ -41,11 +41,6 @@ def cgroup_base():
                     return fields.split()[4]
         return None
 
-    if not find():
-        # A plain chroot with /proc and /dev: this mount namespace is ours alone.
-        if not os.path.isdir("/sys/fs/cgroup"):
-            subprocess.run(["mount", "-t", "sysfs", "sysfs", "/sys"], check=False)
-        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"], check=False)
     base = find()
     if not base:
         return None
