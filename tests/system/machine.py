@@ -26,6 +26,15 @@ class Skip(Exception):
     """A test can't be made here."""
 
 
+def tree_remove(directory):
+    """Never across a mount: what is still mounted below stays, and goes with the mount namespace of the run."""
+    with open("/proc/self/mountinfo") as f:
+        if any(line.split()[4].startswith(directory + "/") for line in f):
+            print("still mounted, not removed:", directory)
+            return
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def die_with_parent():
     """For preexec_fn: a run that is killed leaves no machine behind."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -63,8 +72,7 @@ class Machine:
         self._make(image.ensure(kind))
 
     def _make(self, lower):
-        if os.path.isdir(self.directory):
-            shutil.rmtree(self.directory)
+        tree_remove(self.directory)
         for part in "upper", "work", "root", "var":
             os.makedirs("%s/%s" % (self.directory, part))
         option = "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (lower, self.directory, self.directory)
@@ -196,7 +204,7 @@ class Machine:
         for where in self.root + "/var", self.root:
             subprocess.run(["umount", where], capture_output=True)
         subprocess.run(["chattr", "-R", "-f", "-i", self.directory + "/var"], capture_output=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        tree_remove(self.directory)
 
 
 def kill_of(pid):
