@@ -338,10 +338,7 @@ static int action_fill(Watch *w, const Step *step, Action *a)
         if (w->operation.direct || w->incident.rung == RUNG_RETURN)
                 return 0;
         if (a->kind == ACTION_QUARANTINE) {
-                int r = watch_mark_culprits(w);
-
-                if (r < 0)
-                        return r;
+                watch_mark_culprits(w);
                 json_decref(w->why);
                 w->why = watch_why(w);
                 a->data = w->why;

@@ -319,7 +319,7 @@ finish:
         return r;
 }
 
-int watch_mark_culprits(Watch *w)
+void watch_mark_culprits(Watch *w)
 {
         for (size_t k = 0; k < w->n_candidates; k++)
                 if (w->search && isolate_state(w->search, k) == CANDIDATE_CONVICTED)
@@ -329,7 +329,6 @@ int watch_mark_culprits(Watch *w)
                     (w->roster.entries[k].place & PLACE_HOLD))
                         w->roster.entries[k].flags |= MESSAGE_CULPRIT;
         w->memory_dirty = true;
-        return 0;
 }
 
 json_t *watch_why(const Watch *w)

@@ -92,7 +92,6 @@ struct Watch {
         uint64_t n_quarantined; /* in the quarantine of all its stores */
         json_t *culprits;       /* message records, for incident.closed */
         json_t *records;        /* audit records that wait for the next commit */
-        Message *messages;      /* of the last outcome: not owned */
 
         json_t *why; /* of the culprits that are being quarantined */
         Operation operation;
@@ -150,7 +149,7 @@ int watch_feed(Watch *w, bool failed);
 int watch_add_candidate(Watch *w, uint32_t message);
 /* Whom the action is to hold. Return: 0 or -ENOMEM; *@ret is the Watch's. */
 int watch_who_is_held(Watch *w, ActionKind kind, bool keep_open, const MessageSet **ret);
-int watch_mark_culprits(Watch *w);
+void watch_mark_culprits(Watch *w);
 /* Why the culprits are blamed: object "id" -> members that a message record gets. NULL on ENOMEM. */
 json_t *watch_why(const Watch *w);
 void watch_forget_search(Watch *w);
