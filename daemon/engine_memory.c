@@ -3,8 +3,9 @@
  *
  * Two snapshots for each service, written by the recorder before anything is done:
  *
- *      NAME         the incident with its open intent, an operator's pause and pending operation: small,
- * every commit NAME.memory  what is known of each message, and what the search knows: only when it changed
+ *      NAME         the incident with its open intent, an operator's pause and pending operation: small, every
+ *                   commit
+ *      NAME.memory  what is known of each message, and what the search knows: only when it changed
  *
  * Where messages are is not in it: that is read from the disk. After a restart the intent that was open is
  * answered on record with "unknown", and the machine goes on (EVENT_RESUMED); every action looks first and

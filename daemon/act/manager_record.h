@@ -7,9 +7,10 @@
  *         boot        boot id; a record of another boot means nothing
  *         pid, start  the main process (start time in clock ticks, as in /proc/PID/stat)
  *         cgroup      path of its own control group, absent if it has none
- *         unit        the transient unit it runs in, absent if unjamd forked it: then the unit tells how it
- * ended invocation  128 bits in hex, new with each start started     wall clock, microseconds stopping true
- * once unjamd has asked it to end: an end after that is no failure
+ *         unit        the transient unit it runs in (it tells how it ended), absent if unjamd forked it
+ *         invocation  128 bits in hex, new with each start
+ *         started     wall clock, microseconds
+ *         stopping    true once unjamd has asked it to end: an end after that is no failure
  */
 
 #include "base/proc.h"

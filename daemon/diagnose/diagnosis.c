@@ -12,22 +12,24 @@
  *   crash_loop    equal ends fill one of the crash windows, or the manager's start limit was hit
  *   start_hung    starting for longer than start_timeout
  *   stop_hung     stopping for longer than stop_timeout, whoever asked for the stop
- *   unresponsive  a probe failed as often in a row as its settings ask for while the service was running; one
- * that has not answered in this run yet counts only from start_timeout after the start on stalled       mail
- * has been waiting for stall.after while running, and none has moved anywhere (movement.c) event         and
- * whatever else a rule names as its symptom: a claim (claims.c)
+ *   unresponsive  a probe failed as often in a row as its settings ask for while the service was running; one that
+ *                 has not answered in this run yet counts only from start_timeout after the start on
+ *   stalled       mail has been waiting for stall.after while running, and none has moved anywhere (movement.c)
+ *   event         and whatever else a rule names as its symptom: a claim (claims.c)
  *
  * VERDICTS
  *
- *   stand_down    the host goes down, the unit is masked, an operator stops or has stopped the service, or
- * nothing ran when it was looked at first. Everything but the crash windows is forgotten. A stop that hangs
- * is a fault even so, until it ends. fault         a symptom that needs nobody's further word. An end after
- * which the manager itself starts the service again (restarting) is none: it is suspect (unit_restarts) until
- * a crash window is full. A claim is suspect (claim_only) until there is a second fact: an end of the run, a
- * probe that fails now, or mail that waits and has not moved at all since the claim, for the settle time.
- *   suspect       the above, and any fault within the settle time after the clock jumped: silence across a
- * sleep says nothing, and all times begin anew. healthy       running, no symptom open, no probe failing,
- * every probe has reported (or had the time to), all of it for the settle time. Said once.
+ *   stand_down    the host goes down, the unit is masked, an operator stops or has stopped the service, or nothing
+ *                 ran when it was looked at first. Everything but the crash windows is forgotten. A stop that
+ *                 hangs is a fault even so, until it ends.
+ *   fault         a symptom that needs nobody's further word. An end after which the manager itself starts the
+ *                 service again (restarting) is none: it is suspect (unit_restarts) until a crash window is full.
+ *                 A claim is suspect (claim_only) until there is a second fact: an end of the run, a probe that
+ *                 fails now, or mail that waits and has not moved at all since the claim, for the settle time.
+ *   suspect       the above, and any fault within the settle time after the clock jumped: silence across a sleep
+ *                 says nothing, and all times begin anew.
+ *   healthy       running, no symptom open, no probe failing, every probe has reported (or had the time to), all
+ *                 of it for the settle time. Said once.
  *
  * A symptom that vanishes does not change the verdict; only healthy ends an episode. Until then the same
  * symptom (kind, signature, rule) is said once, and a fault does not fall back to suspect: a flapping service

@@ -16,10 +16,9 @@
 #include <sys/types.h>
 
 #define INFLIGHT_FILES_MAX 100000
-#define INFLIGHT_KEEP                                                                                        \
-        (10 * USEC_PER_MIN) /* how long what a dead process held is remembered without a mark                \
-                             */
-#define INFLIGHT_RECORD (60 * USEC_PER_MIN) /* how long after a mark everything is remembered */
+/* How long what a dead process held is remembered without a mark, and how long everything is after one. */
+#define INFLIGHT_KEEP   (10 * USEC_PER_MIN)
+#define INFLIGHT_RECORD (60 * USEC_PER_MIN)
 
 typedef struct InflightFile {
         uint64_t key; /* of the file itself, whatever its name */
