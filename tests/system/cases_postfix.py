@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 HOME = "/var/lib/mailtest"
 QUEUE = "/var/spool/postfix"
 HOLD = "/var/spool/unjam"
+SLACK = 3  # seconds that an inventory and the record that tells of it may lie apart on a busy machine
 
 MAIN_CF = """\
 compatibility_level = 3.6
@@ -94,6 +95,12 @@ class Postfix(world.Imc):
         names = os.listdir(self.m.path(HOME + "/new"))
         return collections.Counter(name.split(".")[1] for name in names)
 
+    def delivered_at(self):
+        """{queue id: when it was delivered first, in seconds since the epoch}"""
+        with os.scandir(self.m.path(HOME + "/new")) as entries:
+            found = sorted(((e.stat().st_mtime, e.name.split(".")[1]) for e in entries), reverse=True)
+        return {queue_id: when for when, queue_id in found}
+
     def entry_of(self, queue_id):
         for base, _, names in os.walk(self.m.path(QUEUE)):
             for name in names:
@@ -102,6 +109,31 @@ class Postfix(world.Imc):
                     st = os.lstat(path)
                     return (world.digest_of(path), st.st_ino, st.st_uid)
         return None
+
+
+def _check_ledger_by_message(postfix, closed, sent, poison):
+    """Queue, mailboxes and quarantine say of each message that was sent in which column of the ledger it belongs.
+
+    What was delivered within SLACK of the first or the last inventory may be on either side of it; nothing else may."""
+    ledger = postfix.check_ledger(closed)
+    queue, delivered = set(postfix.waiting()), postfix.delivered_at()
+    [opened] = postfix.audit("incident.opened", incident=closed["incident"])
+    quarantined = {r["data"]["id"] for r in postfix.audit("message.quarantined", incident=closed["incident"])}
+    first, last = world.time_of(opened), world.time_of(closed)
+    during = {i for i, when in delivered.items() if first < when < last - SLACK}
+    around = {i for i, when in delivered.items() if first - SLACK < when <= first or last - SLACK <= when}
+    print("ledger %r queue %d delivered %d during %d around %d"
+          % (ledger, len(queue), len(delivered), len(during), len(around)))
+    check_equal(quarantined, {poison}, "ledger: quarantined")
+    check_equal(queue | set(delivered) | quarantined, set(sent), "queue, mailboxes and quarantine together")
+    check(poison not in queue | set(delivered), "the culprit is in quarantine and nowhere else")
+    check_equal([ledger[k] for k in ("quarantined", "held", "arrived")], [1, 0, 0], "ledger: what else there was")
+    for column, found, least, most in (
+            ("consumed", ledger["consumed"], during, during | around),
+            ("untouched and restored", ledger["untouched"] + ledger["restored"], queue, queue | around),
+            ("before", ledger["before"], during | queue | quarantined, during | queue | quarantined | around)):
+        check(len(least) <= found <= len(most), "ledger: %d %s, but %d to %d messages were"
+              % (found, column, len(least), len(most)))
 
 
 def _story(context, what):
@@ -118,8 +150,7 @@ def _story(context, what):
     check_equal(data["result"], "recovered", "result")
     check_equal([c["id"] for c in data["culprits"]], [poison], "culprits")
     check(data["culprits"][0]["evidence"], "the culprit's evidence")
-    ledger = postfix.check_ledger(closed)
-    check_equal((ledger["quarantined"], ledger["held"]), (1, 0), "ledger")
+    _check_ledger_by_message(postfix, closed, waiting, poison)
 
     wait(lambda: not postfix.waiting(), 120, "the queue to run empty")
     found = postfix.delivered()

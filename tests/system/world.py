@@ -1,6 +1,7 @@
 """What a test works with: machines with imcd and unjamd on them, mail, and what became of it."""
 
 import collections
+import datetime
 import hashlib
 import json
 import os
@@ -61,6 +62,11 @@ def entry_of(path):
     except FileNotFoundError:
         return None
     return digest, st.st_ino, oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns
+
+
+def time_of(record):
+    """A record's time in seconds since the epoch."""
+    return datetime.datetime.strptime(record["time"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
 
 class Context:
