@@ -283,6 +283,19 @@ static void watch_resume(Watch *w)
         watch_event(w, &ev);
 }
 
+/* What is worth telling though it is no symptom. */
+static void take_warning(Watch *w)
+{
+        char text[320];
+
+        if (!diagnosis_warning(w->diagnosis, text, sizeof(text)))
+                return;
+        watch_note(w, REASON_SLOW, "%s", text);
+        watch_alert(w, ALERT_SLOW, text);
+        if (!w->pending.active && !w->acting)
+                watch_commit_operation(w, ACTION_NONE);
+}
+
 void engine_observe(Engine *e, size_t service, const Observation *o)
 {
         Watch *w = &e->watches[service];
@@ -311,6 +324,7 @@ void engine_observe(Engine *e, size_t service, const Observation *o)
                         watch_resume(w);
         } else {
                 take_finding(w, &finding);
+                take_warning(w);
                 watch_judge(w);
                 start_embedded(w, o);
                 check_baseline(w);

@@ -60,15 +60,6 @@ static int make_progress(World *w, Service *service, const SourceContext *c, Sou
         return r < 0 ? r : progress_source_new(ret, c, worker);
 }
 
-static int make_probes(World *w, Service *service, const SourceContext *c, Source **ret)
-{
-        int r = probe_source_new(ret, c, w->runner);
-
-        if (r == 0)
-                service->probes = *ret;
-        return r;
-}
-
 /* Is @pid in a control group of the service's units? */
 static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pid_t pid)
 {
@@ -87,7 +78,7 @@ static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pi
         return false;
 }
 
-/* Asked once for each process that opens a message. */
+/* Asked once for each process that opens a message, and for each heartbeat. */
 static bool process_belongs(void *userdata, pid_t pid)
 {
         const Service *service = userdata;
@@ -102,6 +93,19 @@ static bool process_belongs(void *userdata, pid_t pid)
         while (n > 0 && list[n - 1].pid != pid)
                 n--;
         return n > 0;
+}
+
+static int make_probes(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        const ProbeSpec spec = { .runner = w->runner,
+                                 .run_dir = w->settings->run_dir,
+                                 .belongs = process_belongs,
+                                 .userdata = service };
+        int r = probe_source_new(ret, c, &spec);
+
+        if (r == 0)
+                service->probes = *ret;
+        return r;
 }
 
 static int make_inflight(World *w, Service *service, const SourceContext *c, Source **ret)

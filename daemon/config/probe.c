@@ -10,19 +10,21 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 DEFINE_WORDS(probe_kind, ProbeKind)
 
-/* Since which issue a type is there is known here alone. */
-static bool probe_kind_supported(ProbeKind kind)
+/* Is it asked through a socket? */
+static bool probe_connects(ProbeKind kind)
 {
         switch (kind) {
         case PROBE_SMTP:
-        case PROBE_TCP:
-        case PROBE_EXEC:
-                return true;
         case PROBE_LMTP:
+        case PROBE_TCP:
         case PROBE_UNIX:
+                return true;
+        case PROBE_EXEC:
         case PROBE_HEARTBEAT:
         case PROBE_CANARY:
         case _PROBE_KIND_MAX:
@@ -83,7 +85,7 @@ static void address_read(Loader *l, const config_setting_t *s, void *target)
 const Key probe_keys[] = {
         WORD("type", ProbeSettings, kind, probe_kind_words),
         CUSTOM("address", address_read),
-        LATER("path"),
+        PLAIN("path", KEY_PATH, ProbeSettings, path),
         PLAIN("command", KEY_ARGV, ProbeSettings, command),
         RANGE("interval", KEY_TIME, ProbeSettings, interval, 100 * USEC_PER_MSEC, USEC_PER_DAY),
         RANGE("timeout", KEY_TIME, ProbeSettings, timeout, 10 * USEC_PER_MSEC, USEC_PER_HOUR),
@@ -95,21 +97,38 @@ const Key probe_keys[] = {
         {},
 };
 
-/* A type of a later issue brings keys of its own: one fault is enough for such a probe. */
+/* A canary brings keys of its own: one fault is enough for such a probe. */
 static bool probe_is_later(Loader *l, const config_setting_t *group)
 {
         const config_setting_t *s =
                 config_setting_is_group(group) ? config_setting_get_member(group, "type") : NULL;
         const char *type = s ? config_setting_get_string(s) : NULL;
-        ProbeKind kind = type ? probe_kind_from_string(type) : _PROBE_KIND_INVALID;
 
-        if (kind < 0 || probe_kind_supported(kind))
+        if (!type || probe_kind_from_string(type) != PROBE_CANARY)
                 return false;
-        loader_fault(l, s,
-                     "type: \"%s\" is not supported yet; remove this probe, or write \"smtp\", \"tcp\" or "
-                     "\"exec\"",
-                     type);
+        loader_fault(l, s, "type: \"canary\" is not supported yet; remove this probe");
         return true;
+}
+
+/* Where it connects to: an address or a path, as the type wants it. */
+static void target_check(Loader *l, const config_setting_t *group, const ProbeSettings *p)
+{
+        struct sockaddr_un local;
+
+        if (p->kind == PROBE_TCP)
+                loader_forbid(l, group, "path", "is not for type \"tcp\"");
+        if (p->kind == PROBE_UNIX)
+                loader_forbid(l, group, "address", "is not for type \"unix\"");
+        if (p->kind == PROBE_UNIX)
+                loader_require(l, group, "path", "path = \"/path/of/socket\"");
+        else if (p->kind == PROBE_TCP || !config_setting_get_member(group, "path"))
+                loader_require(l, group, "address", "address = \"127.0.0.1:25\"");
+        else
+                loader_forbid(l, group, "address", "does not go with path beside it");
+        if (p->path && strlen(p->path) >= sizeof(local.sun_path))
+                loader_fault(l, setting_member(group, "path"),
+                             "path: is longer than %zu bytes; write a shorter path of the socket",
+                             sizeof(local.sun_path) - 1);
 }
 
 /* Which keys a type needs can only be said when all of them are read. */
@@ -127,20 +146,39 @@ static void probe_read(Loader *l, const config_setting_t *group, void *item)
                 return;
         keys_read(l, group, probe_keys, p);
         if (!config_setting_is_group(group) ||
-            !loader_require(l, group, "type", "type = \"smtp\", \"tcp\" or \"exec\""))
+            !loader_require(l, group, "type", "type = \"smtp\", \"tcp\" or \"exec\"") || p->kind < 0)
                 return;
-        if (p->kind == PROBE_EXEC) {
-                loader_require(l, group, "command", "command = [ \"/path/of/program\" ]");
-                loader_forbid(l, group, "address", "is not for type \"exec\"");
-        } else if (p->kind == PROBE_SMTP || p->kind == PROBE_TCP) {
-                loader_require(l, group, "address", "address = \"127.0.0.1:25\"");
-                loader_forbid(l, group, "command", "is for type \"exec\" only");
+        if (probe_connects(p->kind)) {
+                target_check(l, group, p);
+        } else {
+                const char *why =
+                        p->kind == PROBE_EXEC ? "is not for type \"exec\"" : "is not for type \"heartbeat\"";
+
+                loader_forbid(l, group, "address", why);
+                if (p->kind == PROBE_EXEC)
+                        loader_forbid(l, group, "path", why);
         }
+        if (p->kind == PROBE_EXEC)
+                loader_require(l, group, "command", "command = [ \"/path/of/program\" ]");
+        else
+                loader_forbid(l, group, "command", "is for type \"exec\" only");
 }
 
 void probes_read(Loader *l, const config_setting_t *s, void *target)
 {
         ServiceSettings *service = target;
+        unsigned sockets = 0;
 
         service->probes = groups_read(l, s, sizeof(ProbeSettings), &service->n_probes, probe_read);
+        for (size_t i = 0; i < service->n_probes; i++) {
+                const ProbeSettings *p = &service->probes[i];
+
+                /* The socket is named after the service. */
+                sockets += p->kind == PROBE_HEARTBEAT && !p->path;
+                if (p->kind == PROBE_HEARTBEAT && !p->path && sockets == 2)
+                        loader_fault(
+                                l, config_setting_get_elem(s, (unsigned)i),
+                                "probes: a second heartbeat by datagram; write path = \"/path/of/file\", or "
+                                "remove it");
+        }
 }

@@ -55,6 +55,7 @@
 #include "diagnose/symptom.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,8 @@ struct Diagnosis {
         usec_t quiet;      /* the last symptom went away */
         usec_t asked;      /* since when probes have been asked about this run */
         usec_t deadline;
-        Verdict said; /* the last verdict but UNCHANGED, in this episode */
+        const ProbeWatch *slow; /* not told yet */
+        Verdict said;           /* the last verdict but UNCHANGED, in this episode */
         Reason said_reason;
         Reason reason; /* of the present */
 };
@@ -443,7 +445,11 @@ static int feed_probe(Diagnosis *d, const ProbeStatus *s)
         if (s->probe >= d->probes.n)
                 return err_origin(-EINVAL);
         /* While it does not run, or is on its way up, nobody needs to answer. */
-        return d->run.run == RUN_RUNNING ? err_trace(probes_feed(&d->probes, s)) : 0;
+        if (d->run.run != RUN_RUNNING)
+                return 0;
+        if (probes_feed(&d->probes, s) == PROBES_E_SLOW)
+                d->slow = &d->probes.probes[s->probe];
+        return 0;
 }
 
 static void feed_host(Diagnosis *d, const HostStatus *s, const Now *now)
@@ -489,6 +495,21 @@ int diagnosis_feed(Diagnosis *d, const Observation *o, const Now *now, Finding *
         if (r < 0)
                 return err_trace(r);
         return diagnosis_tick(d, now, ret);
+}
+
+bool diagnosis_warning(Diagnosis *d, char *buf, size_t size)
+{
+        const ProbeWatch *w = d->slow;
+        char what[128], took[32], limit[32];
+
+        d->slow = NULL;
+        if (!w)
+                return false;
+        snprintf(buf, size, "probe %s is answered slowly: %s, for %u times in a row longer than %s",
+                 probe_describe(w->settings, what, sizeof(what)),
+                 usec_format(took, sizeof(took), w->took / USEC_PER_MSEC * USEC_PER_MSEC), w->slow,
+                 usec_format(limit, sizeof(limit), w->settings->slow));
+        return true;
 }
 
 int diagnosis_tick(Diagnosis *d, const Now *now, Finding *ret)

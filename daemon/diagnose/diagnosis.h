@@ -51,6 +51,11 @@ static inline void diagnosis_freep(Diagnosis **d)
 
 /* Takes a fact in. Return: 0 or a negated errno. */
 int diagnosis_feed(Diagnosis *d, const Observation *o, const Now *now, Finding *ret);
+/*
+ * What is no symptom, and worth telling even so: a probe that has become slow. Said once: the text (UTF-8) to
+ * @buf, or false if there is nothing new.
+ */
+bool diagnosis_warning(Diagnosis *d, char *buf, size_t size);
 /* Time has passed: start_timeout, settle, stall.after, claims that expire. */
 int diagnosis_tick(Diagnosis *d, const Now *now, Finding *ret);
 /* The monotonic moment of the next useful tick, or USEC_INFINITY. */

@@ -2,8 +2,9 @@
  * probes - failures in a row
  *
  * The diagnosis feeds it while the service runs, and restarts it with each run: what a probe said of an
- * earlier process means nothing for this one. A slow answer is an answer. Fails only for a probe that does
- * not exist. Test: tests/unit/test_probes.c.
+ * earlier process means nothing for this one. A slow answer is an answer; as many of them in a row as make a
+ * failure are worth a warning, and as many quick ones end it. Fails only for a probe that does not exist.
+ * Test: tests/unit/test_probes.c.
  */
 #include "diagnose/probes.h"
 
@@ -36,6 +37,27 @@ void probes_restart(Probes *p)
                 p->probes[i] = (ProbeWatch){ .settings = p->probes[i].settings };
 }
 
+static unsigned one_more(unsigned n)
+{
+        return n < UINT32_MAX ? n + 1 : n;
+}
+
+/* A good answer: is it the one that makes the probe slow? */
+static bool pace_take(ProbeWatch *w, const ProbeStatus *status)
+{
+        unsigned enough = w->settings->failures > 0 ? w->settings->failures : 1;
+
+        w->slow = status->slow ? one_more(w->slow) : 0;
+        w->quick = status->slow ? 0 : one_more(w->quick);
+        w->took = status->took;
+        if (w->quick >= enough)
+                w->warned = false;
+        if (w->warned || w->slow < enough)
+                return false;
+        w->warned = true;
+        return true;
+}
+
 int probes_feed(Probes *p, const ProbeStatus *status)
 {
         ProbeWatch *w;
@@ -48,10 +70,10 @@ int probes_feed(Probes *p, const ProbeStatus *status)
         if (status->ok) {
                 w->answered = true;
                 w->failures = 0;
-                return 0;
+                return pace_take(w, status) ? PROBES_E_SLOW : 0;
         }
-        if (w->failures < UINT32_MAX)
-                w->failures++;
+        w->slow = 0;
+        w->failures = one_more(w->failures);
         text_copy(w->detail, sizeof(w->detail), status->detail);
         return 0;
 }

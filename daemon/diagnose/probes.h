@@ -14,6 +14,10 @@ typedef struct ProbeWatch {
         bool answered;     /* there was a good one in this run */
         unsigned failures; /* bad ones in a row */
         char detail[128];  /* what was wrong with the last, UTF-8 */
+        unsigned slow;     /* slow answers in a row */
+        unsigned quick;    /* others in a row */
+        usec_t took;       /* the last answer */
+        bool warned;       /* that it is slow has been said */
 } ProbeWatch;
 
 typedef struct Probes {
@@ -26,7 +30,8 @@ int probes_init(Probes *p, const ProbeSettings *settings, size_t n);
 void probes_deinit(Probes *p);
 /* A new run begins: nothing is known. */
 void probes_restart(Probes *p);
-/* Return: 0, or -EINVAL if there is no such probe. */
+#define PROBES_E_SLOW 1 /* from now on it counts as slow: to be said once */
+/* Return: 0, PROBES_E_SLOW, or -EINVAL if there is no such probe. */
 int probes_feed(Probes *p, const ProbeStatus *status);
 
 /*

@@ -14,7 +14,7 @@
 typedef struct ProbeSettings {
         ProbeKind kind;
         char *address; /* "127.0.0.1:25", "[::1]:25" */
-        char *path;    /* unix */
+        char *path; /* a local socket, in place of an address; the file of a heartbeat, NULL: by datagram */
         char **command;
         usec_t interval, timeout;
         usec_t slow; /* 0: no warning */

@@ -199,6 +199,7 @@ static const char *const reason_table[] = {
         [REASON_INTENT_UNKNOWN] = "intent_unknown",
         [REASON_RESUMED] = "resumed",
         [REASON_CLOCK_JUMP] = "clock_jump",
+        [REASON_SLOW] = "slow",
         [REASON_UNEXPECTED] = "unexpected",
 };
 static_assert(sizeof(reason_table) / sizeof(reason_table[0]) == _REASON_MAX, "a word is missing");
@@ -253,6 +254,8 @@ static const char *const reason_sentences[] = {
         [REASON_RESUMED] = "unjamd was restarted in the middle of the incident and goes on from there.",
         [REASON_CLOCK_JUMP] =
                 "The clock jumped or the host was asleep, so silence means nothing for a while.",
+        [REASON_SLOW] =
+                "A probe is answered, but more slowly than its `slow`; that is a warning and no fault.",
         [REASON_UNEXPECTED] = "Something happened that unjamd does not expect in this state; this is a bug.",
 };
 static_assert(sizeof(reason_sentences) / sizeof(reason_sentences[0]) == _REASON_MAX, "a sentence is missing");

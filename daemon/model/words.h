@@ -229,6 +229,7 @@ typedef enum Reason {
         REASON_INTENT_UNKNOWN, /* after a crash, nobody can tell whether an action happened */
         REASON_RESUMED,        /* unjamd was restarted in the middle */
         REASON_CLOCK_JUMP,
+        REASON_SLOW,       /* a probe is answered, but slowly */
         REASON_UNEXPECTED, /* an empty cell of the state table: a bug of ours */
         _REASON_MAX,
         _REASON_INVALID = -EINVAL,

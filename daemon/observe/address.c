@@ -1,8 +1,9 @@
 /*
- * address - literals of IPv4 and IPv6 with a port
+ * address - literals of IPv4 and IPv6 with a port, and local sockets
  *
- * Used by the tcp and smtp probes. getaddrinfo does the parsing, scope ids included ("[fe80::1%eth0]:25"),
- * with AI_NUMERICHOST and AI_NUMERICSERV, so that it never asks anybody.
+ * Used by what probes connect with (dial.c). getaddrinfo does the parsing, scope ids included
+ * ("[fe80::1%eth0]:25"), with AI_NUMERICHOST and AI_NUMERICSERV, so that it never asks anybody. Test:
+ * tests/unit/test_address.c.
  */
 #include "observe/address.h"
 
@@ -11,6 +12,7 @@
 
 #include <netdb.h>
 #include <string.h>
+#include <sys/un.h>
 
 static inline void addrinfo_freep(struct addrinfo **a)
 {
@@ -47,6 +49,18 @@ int address_parse(const char *text, Address *ret)
                 return -EINVAL;
         memcpy(&ret->storage, found->ai_addr, found->ai_addrlen);
         ret->len = found->ai_addrlen;
+        return 0;
+}
+
+int address_of_path(const char *path, Address *ret)
+{
+        struct sockaddr_un *local = (struct sockaddr_un *)&ret->storage;
+
+        if (strlen(path) >= sizeof(local->sun_path))
+                return -ENAMETOOLONG;
+        *ret = (Address){ .len = sizeof(*local) };
+        local->sun_family = AF_UNIX;
+        memcpy(local->sun_path, path, strlen(path));
         return 0;
 }
 

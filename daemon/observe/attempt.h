@@ -6,7 +6,9 @@
  */
 
 #include "base/runner.h"
+#include "base/worker.h"
 #include "model/settings.h"
+#include "observe/heartbeat.h"
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -32,8 +34,10 @@ struct Attempt {
 typedef struct AttemptSpec {
         sd_event *event;
         const ProbeSettings *probe;
-        const char *service; /* its name, for the names of what is run */
-        Runner *runner;      /* exec; may be NULL for the others */
+        const char *service;  /* its name, for the names of what is run */
+        Runner *runner;       /* exec; may be NULL for the others */
+        Worker *worker;       /* waits for the disks of files; may be NULL for those without */
+        Heartbeat *heartbeat; /* heartbeat */
         AttemptDone done;
         void *userdata;
 } AttemptSpec;
@@ -42,10 +46,14 @@ typedef struct AttemptSpec {
  * Begin. Return: 0, or a negated errno with which it could not begin (a refused connection is such a one;
  * done() is not called then).
  */
+/* tcp, unix */
 int probe_tcp_start(Attempt **ret, const AttemptSpec *spec);
+/* smtp, lmtp */
 int probe_smtp_start(Attempt **ret, const AttemptSpec *spec);
 /* It has a deadline of its own, by the Runner: waits_for() is never asked. */
 int probe_exec_start(Attempt **ret, const AttemptSpec *spec);
+
+int probe_heartbeat_start(Attempt **ret, const AttemptSpec *spec);
 
 static inline Attempt *attempt_free(Attempt *a)
 {

@@ -26,6 +26,7 @@ typedef struct Probe {
         const ProbeSettings *settings;
         sd_event_source *timer; /* pause or deadline */
         Attempt *attempt;
+        Heartbeat *heartbeat; /* or NULL */
         usec_t begun;
         bool again; /* asked for while one was under way */
 } Probe;
@@ -33,7 +34,8 @@ typedef struct Probe {
 struct ProbeSource {
         Source source;
         SourceContext context;
-        Runner *runner;
+        ProbeSpec spec;
+        Worker *worker; /* or NULL: no probe looks at files */
         Probe *probes;
         bool enabled;
         usec_t pace;
@@ -92,21 +94,24 @@ static int attempt_start(Probe *p)
                 .event = p->source->context.event,
                 .probe = p->settings,
                 .service = p->source->context.settings->name,
-                .runner = p->source->runner,
+                .runner = p->source->spec.runner,
+                .worker = p->source->worker,
+                .heartbeat = p->heartbeat,
                 .done = on_attempt,
                 .userdata = p,
         };
 
         switch (p->settings->kind) {
         case PROBE_TCP:
+        case PROBE_UNIX:
                 return probe_tcp_start(&p->attempt, &spec);
         case PROBE_SMTP:
+        case PROBE_LMTP:
                 return probe_smtp_start(&p->attempt, &spec);
         case PROBE_EXEC:
                 return probe_exec_start(&p->attempt, &spec);
-        case PROBE_LMTP:
-        case PROBE_UNIX:
         case PROBE_HEARTBEAT:
+                return probe_heartbeat_start(&p->attempt, &spec);
         case PROBE_CANARY:
         case _PROBE_KIND_MAX:
         case _PROBE_KIND_INVALID:
@@ -191,8 +196,10 @@ static Source *probe_free(Source *source)
 
         for (size_t i = 0; s->probes && i < s->context.settings->n_probes; i++) {
                 attempt_free(s->probes[i].attempt);
+                heartbeat_free(s->probes[i].heartbeat);
                 sd_event_source_disable_unref(s->probes[i].timer);
         }
+        worker_free(s->worker);
         free(s->probes);
         free(s);
         return NULL;
@@ -204,23 +211,43 @@ static const SourceOps probe_ops = {
         .free = probe_free,
 };
 
+/* What a probe keeps between its attempts. */
+static int memory_make(Probe *p)
+{
+        ProbeSource *s = p->source;
+        const HeartbeatSpec spec = {
+                .event = s->context.event,
+                .probe = p->settings,
+                .service = s->context.settings->name,
+                .run_dir = s->spec.run_dir,
+                .belongs = s->spec.belongs,
+                .userdata = s->spec.userdata,
+        };
+
+        if (p->settings->kind != PROBE_HEARTBEAT)
+                return 0;
+        /* A thread of its own: a scan of a large spool must not make a beat late. */
+        int r = p->settings->path && !s->worker ? worker_new(&s->worker, s->context.event, "probe") : 0;
+        return r < 0 ? err_trace(r) : err_trace(heartbeat_new(&p->heartbeat, &spec));
+}
+
 static int probe_init(Probe *p, ProbeSource *s, size_t index)
 {
         p->source = s;
         p->index = index;
         p->settings = &s->context.settings->probes[index];
-        if (p->settings->kind != PROBE_TCP && p->settings->kind != PROBE_SMTP &&
-            p->settings->kind != PROBE_EXEC)
+        if (p->settings->kind == PROBE_CANARY)
                 return err_origin(-EOPNOTSUPP);
         int r = sd_event_add_time_relative(s->context.event, &p->timer, CLOCK_MONOTONIC, 0,
                                            10 * USEC_PER_MSEC, on_timer, p);
         if (r < 0)
                 return err_trace(r);
         (void)sd_event_source_set_description(p->timer, "probe");
-        return err_trace(sd_event_source_set_enabled(p->timer, SD_EVENT_OFF));
+        r = sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
+        return r < 0 ? err_trace(r) : memory_make(p);
 }
 
-int probe_source_new(Source **ret, const SourceContext *context, Runner *runner)
+int probe_source_new(Source **ret, const SourceContext *context, const ProbeSpec *spec)
 {
         ProbeSource *s = calloc(1, sizeof(*s));
         _cleanup_(source_freep) Source *source = (Source *)s;
@@ -229,7 +256,7 @@ int probe_source_new(Source **ret, const SourceContext *context, Runner *runner)
                 return err_origin(-ENOMEM);
         s->source = (Source){ .ops = &probe_ops, .name = "probe" };
         s->context = *context;
-        s->runner = runner;
+        s->spec = *spec;
         s->enabled = true;
         s->probes = calloc(context->settings->n_probes + 1, sizeof(*s->probes));
         if (!s->probes)

@@ -1,10 +1,10 @@
 /*
- * probe_smtp - does the service speak SMTP?
+ * probe_smtp - does the service speak SMTP, or LMTP?
  *
  * Started by the scheduler (probe.c), which keeps one deadline over the whole dialogue: banner, EHLO (HELO
- * where EHLO is unknown), NOOP, QUIT. That goes past the listening process into the one that talks, and
- * touches no mail. Commands are sent one at a time, as a client without PIPELINING has to, and greets with an
- * address literal, which is always valid.
+ * where EHLO is unknown; LHLO in LMTP), NOOP, QUIT. That goes past the listening process into the one that
+ * talks, and touches no mail. Commands are sent one at a time, as a client without PIPELINING has to, and
+ * greets with an address literal, which is always valid.
  *
  * A reply with another code than the one asked for, a connection that closes early, or bytes that are no SMTP
  * are failures, and the detail says at which command and with which words. After QUIT, closing without a word
@@ -15,8 +15,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "observe/address.h"
 #include "observe/attempt.h"
+#include "observe/dial.h"
 #include "observe/smtp_reply.h"
 
 #include <arpa/inet.h>
@@ -30,6 +30,7 @@ typedef enum SmtpStage {
         SMTP_BANNER,
         SMTP_EHLO,
         SMTP_HELO,
+        SMTP_LHLO,
         SMTP_NOOP,
         SMTP_QUIT,
         _SMTP_STAGE_MAX,
@@ -38,12 +39,14 @@ typedef enum SmtpStage {
 static const char *const waits[_SMTP_STAGE_MAX] = {
         [SMTP_CONNECT] = "the connection",  [SMTP_BANNER] = "the banner",
         [SMTP_EHLO] = "the answer to EHLO", [SMTP_HELO] = "the answer to HELO",
-        [SMTP_NOOP] = "the answer to NOOP", [SMTP_QUIT] = "the answer to QUIT",
+        [SMTP_LHLO] = "the answer to LHLO", [SMTP_NOOP] = "the answer to NOOP",
+        [SMTP_QUIT] = "the answer to QUIT",
 };
 
 typedef struct SmtpAttempt {
         Attempt attempt;
         AttemptSpec spec;
+        Dial *dial;
         int fd;
         sd_event_source *io;
         SmtpStage stage;
@@ -56,7 +59,8 @@ typedef struct SmtpAttempt {
 /* The verdict; the attempt may be freed when it returns. */
 static int verdict(SmtpAttempt *s, bool ok, const char *detail)
 {
-        (void)sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
+        if (s->io)
+                (void)sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
         s->spec.done(s->spec.userdata, ok, detail);
         return 0;
 }
@@ -70,7 +74,7 @@ static int verdict_failed(SmtpAttempt *s, const char *what, const char *words)
         return verdict(s, false, detail ? detail : what);
 }
 
-/* "[127.0.0.1]" or "[IPv6:::1]" of our own end. */
+/* "[127.0.0.1]" or "[IPv6:::1]" of our own end; a local socket has no address, and the former will do. */
 static void literal_make(SmtpAttempt *s)
 {
         struct sockaddr_storage own = { 0 };
@@ -101,6 +105,9 @@ static void stage_enter(SmtpAttempt *s, SmtpStage stage)
         case SMTP_HELO:
                 verb = "HELO ";
                 break;
+        case SMTP_LHLO:
+                verb = "LHLO ";
+                break;
         case SMTP_NOOP:
                 verb = "NOOP";
                 break;
@@ -113,12 +120,11 @@ static void stage_enter(SmtpAttempt *s, SmtpStage stage)
                 break;
         }
         if (verb) {
-                bool greets = stage == SMTP_EHLO || stage == SMTP_HELO;
-                int n = snprintf(s->command, sizeof(s->command), "%s%s\r\n", verb, greets ? s->literal : "");
+                int n = snprintf(s->command, sizeof(s->command), "%s%s\r\n", verb,
+                                 strchr(verb, ' ') ? s->literal : "");
                 s->len = (size_t)n;
         }
-        uint32_t events = s->len > 0 || stage == SMTP_CONNECT ? EPOLLOUT : EPOLLIN;
-        (void)sd_event_source_set_io_events(s->io, events);
+        (void)sd_event_source_set_io_events(s->io, s->len > 0 ? EPOLLOUT : EPOLLIN);
 }
 
 /* A whole reply has come. Return: true if the dialogue goes on. */
@@ -128,9 +134,8 @@ static bool reply_take(SmtpAttempt *s)
                 int code;
                 SmtpStage next;
         } steps[_SMTP_STAGE_MAX] = {
-                [SMTP_BANNER] = { 220, SMTP_EHLO },
-                [SMTP_EHLO] = { 250, SMTP_NOOP },
-                [SMTP_HELO] = { 250, SMTP_NOOP },
+                [SMTP_BANNER] = { 220, SMTP_EHLO }, [SMTP_EHLO] = { 250, SMTP_NOOP },
+                [SMTP_HELO] = { 250, SMTP_NOOP },   [SMTP_LHLO] = { 250, SMTP_NOOP },
                 [SMTP_NOOP] = { 250, SMTP_QUIT },
         };
 
@@ -146,7 +151,8 @@ static bool reply_take(SmtpAttempt *s)
                 verdict_failed(s, "refused in", s->reply.text);
                 return false;
         }
-        stage_enter(s, steps[s->stage].next);
+        bool lmtp = s->stage == SMTP_BANNER && s->spec.probe->kind == PROBE_LMTP;
+        stage_enter(s, lmtp ? SMTP_LHLO : steps[s->stage].next);
         return true;
 }
 
@@ -191,21 +197,25 @@ static int on_writable(SmtpAttempt *s, int fd)
 static int on_io(sd_event_source *io, int fd, uint32_t revents, void *userdata)
 {
         SmtpAttempt *s = userdata;
-        int error = 0;
-        socklen_t len = sizeof(error);
+        bool sending = s->sent < s->len && !(revents & (EPOLLIN | EPOLLHUP | EPOLLERR));
 
         (void)io;
-        if (s->stage != SMTP_CONNECT) {
-                bool sending = s->sent < s->len && !(revents & (EPOLLIN | EPOLLHUP | EPOLLERR));
-                return sending ? on_writable(s, fd) : on_readable(s, fd);
+        return sending ? on_writable(s, fd) : on_readable(s, fd);
+}
+
+static void on_dialled(void *userdata, int r, int fd)
+{
+        SmtpAttempt *s = userdata;
+
+        s->fd = fd;
+        if (r >= 0)
+                r = sd_event_add_io(s->spec.event, &s->io, fd, EPOLLIN, on_io, s);
+        if (r < 0) {
+                (void)verdict(s, false, strerror(-r));
+                return;
         }
-        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-                error = errno;
-        if (error != 0)
-                return verdict(s, false, strerror(error));
         literal_make(s);
         stage_enter(s, SMTP_BANNER);
-        return 0;
 }
 
 static const char *smtp_waits_for(const Attempt *a)
@@ -217,6 +227,7 @@ static void smtp_free(Attempt *a)
 {
         SmtpAttempt *s = (SmtpAttempt *)a;
 
+        dial_free(s->dial);
         sd_event_source_disable_unref(s->io);
         closep(&s->fd);
         free(s);
@@ -226,18 +237,14 @@ static const AttemptOps smtp_ops = { .waits_for = smtp_waits_for, .free = smtp_f
 
 int probe_smtp_start(Attempt **ret, const AttemptSpec *spec)
 {
-        Address address;
-        int r = address_parse(spec->probe->address, &address);
-
-        if (r < 0)
-                return err_trace(r);
         SmtpAttempt *s = calloc(1, sizeof(*s));
+
         if (!s)
                 return err_origin(-ENOMEM);
         s->attempt.ops = &smtp_ops;
         s->spec = *spec;
-        s->fd = address_connect(&address);
-        r = s->fd < 0 ? s->fd : sd_event_add_io(spec->event, &s->io, s->fd, EPOLLOUT, on_io, s);
+        s->fd = -1;
+        int r = dial_start(&s->dial, spec->event, spec->probe, on_dialled, s);
         if (r < 0) {
                 smtp_free(&s->attempt);
                 return r;

@@ -1,5 +1,5 @@
 /*
- * probe_tcp - does the service accept a connection?
+ * probe_tcp - does the service accept a connection? (tcp, unix)
  *
  * Started by the scheduler (probe.c). The connection is closed as soon as it stands. A refused or reset
  * connection is a failure with the kernel's words; a service whose accept queue is full lets it run into the
@@ -9,31 +9,23 @@
  */
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "observe/address.h"
 #include "observe/attempt.h"
+#include "observe/dial.h"
 
 #include <string.h>
-#include <sys/epoll.h>
 
 typedef struct TcpAttempt {
         Attempt attempt;
         AttemptSpec spec;
-        int fd;
-        sd_event_source *io;
+        Dial *dial;
 } TcpAttempt;
 
-static int on_connected(sd_event_source *io, int fd, uint32_t revents, void *userdata)
+static void on_dialled(void *userdata, int r, int fd)
 {
         TcpAttempt *t = userdata;
-        int error = 0;
-        socklen_t len = sizeof(error);
 
-        (void)revents;
-        (void)sd_event_source_set_enabled(io, SD_EVENT_OFF);
-        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-                error = errno;
-        t->spec.done(t->spec.userdata, error == 0, error ? strerror(error) : "");
-        return 0;
+        closep(&fd);
+        t->spec.done(t->spec.userdata, r >= 0, r < 0 ? strerror(-r) : "");
 }
 
 static const char *tcp_waits_for(const Attempt *a)
@@ -46,8 +38,7 @@ static void tcp_free(Attempt *a)
 {
         TcpAttempt *t = (TcpAttempt *)a;
 
-        sd_event_source_disable_unref(t->io);
-        closep(&t->fd);
+        dial_free(t->dial);
         free(t);
 }
 
@@ -55,18 +46,13 @@ static const AttemptOps tcp_ops = { .waits_for = tcp_waits_for, .free = tcp_free
 
 int probe_tcp_start(Attempt **ret, const AttemptSpec *spec)
 {
-        Address address;
-        int r = address_parse(spec->probe->address, &address);
-
-        if (r < 0)
-                return err_trace(r);
         TcpAttempt *t = calloc(1, sizeof(*t));
+
         if (!t)
                 return err_origin(-ENOMEM);
         t->attempt.ops = &tcp_ops;
         t->spec = *spec;
-        t->fd = address_connect(&address);
-        r = t->fd < 0 ? t->fd : sd_event_add_io(spec->event, &t->io, t->fd, EPOLLOUT, on_connected, t);
+        int r = dial_start(&t->dial, spec->event, spec->probe, on_dialled, t);
         if (r < 0) {
                 tcp_free(&t->attempt);
                 return r;

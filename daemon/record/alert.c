@@ -30,6 +30,8 @@ static const char *const alert_kind_table[_ALERT_KIND_MAX] = {
         [ALERT_STATE_DAMAGED] = "state_damaged",
         [ALERT_DISK_STUCK] = "disk_stuck",
         [ALERT_CONFIG_REJECTED] = "config_rejected",
+        [ALERT_SLOW] = "slow",
+        [ALERT_WAITING] = "waiting",
         [ALERT_GENERAL] = "general",
 };
 DEFINE_STRING_TABLE(alert_kind, AlertKind, alert_kind_table)
@@ -52,6 +54,8 @@ static const struct {
         [ALERT_STATE_DAMAGED] = { "45a28b54d6f4494a8865a5d1fb968c23", LOG_ERR, "alert" },
         [ALERT_DISK_STUCK] = { "2d170146411343f083a0c0c13ed52587", LOG_CRIT, "alert" },
         [ALERT_CONFIG_REJECTED] = { "b37e96463d964db1b8975e1bda034a13", LOG_ERR, "config.rejected" },
+        [ALERT_SLOW] = { "a21f4e438dfa4fe1882928c2604a6e89", LOG_WARNING, "alert" },
+        [ALERT_WAITING] = { "3034ae160f3140c5ae07bafde17376dc", LOG_ERR, "alert" },
         [ALERT_GENERAL] = { "ff61acf7496e4ad9a8d6fef203a69775", LOG_ERR, "alert" },
 };
 

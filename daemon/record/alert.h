@@ -25,6 +25,8 @@ typedef enum AlertKind {
         ALERT_STATE_DAMAGED,
         ALERT_DISK_STUCK,
         ALERT_CONFIG_REJECTED,
+        ALERT_SLOW,    /* a probe is answered, but slowly */
+        ALERT_WAITING, /* the service is at fault, and a condition of the host forbids to act */
         ALERT_GENERAL, /* none of these: the text says it all */
         _ALERT_KIND_MAX,
         _ALERT_KIND_INVALID = -EINVAL,

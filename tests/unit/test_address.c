@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -38,6 +40,22 @@ static void test_refuse(void **state)
                 assert_int_equal(address_parse(texts[i], &a), -EINVAL);
 }
 
+static void test_path(void **state)
+{
+        char path[109];
+        Address a;
+
+        (void)state;
+        memset(path, 'x', sizeof(path));
+        path[108] = '\0';
+        assert_int_equal(address_of_path(path, &a), -ENAMETOOLONG);
+        path[107] = '\0';
+        assert_int_equal(address_of_path(path, &a), 0);
+        assert_int_equal(a.storage.ss_family, AF_UNIX);
+        assert_string_equal(((struct sockaddr_un *)&a.storage)->sun_path, path);
+        assert_int_equal(address_connect(&a), -ENOENT);
+}
+
 static void test_connect(void **state)
 {
         struct sockaddr_in local = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -61,6 +79,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse),
                 cmocka_unit_test(test_refuse),
+                cmocka_unit_test(test_path),
                 cmocka_unit_test(test_connect),
         };
 

@@ -9,7 +9,7 @@ static void test_probes(void **state)
 
         tree_configure(t, "full.conf.in", "unjamd.conf");
         s = tree_load(t, 0, NULL);
-        assert_int_equal(s->services[0].n_probes, 3);
+        assert_int_equal(s->services[0].n_probes, 8);
         p = s->services[0].probes;
         assert_int_equal(p[0].kind, PROBE_SMTP);
         assert_string_equal(p[0].address, "127.0.0.1:25");
@@ -28,6 +28,16 @@ static void test_probes(void **state)
         assert_string_equal(p[2].command[1], ""); /* an argument may be empty */
         assert_null(p[2].command[2]);
         assert_null(p[2].address);
+        assert_int_equal(p[3].kind, PROBE_LMTP);
+        assert_string_equal(p[3].path, "/run/dovecot/lmtp");
+        assert_null(p[3].address);
+        assert_int_equal(p[4].kind, PROBE_SMTP);
+        assert_string_equal(p[4].path, "/run/smtp");
+        assert_int_equal(p[5].kind, PROBE_UNIX);
+        assert_int_equal(p[6].kind, PROBE_HEARTBEAT);
+        assert_string_equal(p[6].path, "/run/alive");
+        assert_int_equal(p[7].kind, PROBE_HEARTBEAT);
+        assert_null(p[7].path);
 }
 
 int main(void)

@@ -1,5 +1,4 @@
-/* probe, with probe_tcp, probe_smtp and probe_exec - against real sockets on loopback and a scripted runner.
- */
+/* probe, with probe_tcp, probe_smtp and probe_exec - against real sockets and a scripted runner. */
 #include "observe/probe.h"
 
 #include "unit/observe_runner.h"
@@ -9,11 +8,13 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 /* A server that answers each line it gets with the next line of a script. */
 typedef struct Server {
         int fd, client;
         char address[64];
+        const char *path; /* a local socket, if not NULL */
         sd_event_source *io, *client_io;
         const char *const *script; /* banner first; NULL ends it with a close; "" says nothing */
         size_t step, connections;
@@ -104,18 +105,37 @@ static void server_deinit(Server *s)
         closep(&s->client);
 }
 
-/* One probe of @kind against @address until its first verdict. */
+static void server_init_local(Server *s, sd_event *event, const char *path, int backlog,
+                              const char *const *script)
+{
+        struct sockaddr_un local = { .sun_family = AF_UNIX };
+
+        *s = (Server){ .client = -1, .script = script, .path = path };
+        snprintf(local.sun_path, sizeof(local.sun_path), "%s", path);
+        s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(s->fd, (struct sockaddr *)&local, sizeof(local)), 0);
+        assert_int_equal(listen(s->fd, backlog), 0);
+        if (script)
+                assert_true(sd_event_add_io(event, &s->io, s->fd, EPOLLIN, on_client, s) >= 0);
+}
+
+/* One probe of @kind against @address, or against a local socket if that is a path, until its first verdict.
+ */
 static Seen probe_once(Watcher *w, ProbeKind kind, char *address, usec_t timeout)
 {
-        ProbeSettings probe = {
-                .kind = kind, .address = address, .interval = USEC_PER_HOUR, .timeout = timeout
-        };
+        ProbeSettings probe = { .kind = kind, .interval = USEC_PER_HOUR, .timeout = timeout };
+        const ProbeSpec spec = {};
         Source *source;
+
+        if (*address == '/')
+                probe.path = address;
+        else
+                probe.address = address;
 
         w->settings.probes = &probe;
         w->settings.n_probes = 1;
         w->n = 0;
-        assert_int_equal(probe_source_new(&source, &w->context, NULL), 0);
+        assert_int_equal(probe_source_new(&source, &w->context, &spec), 0);
         assert_int_equal(source_start(source), 0);
         watcher_until(w, w->n == 1);
         source_free(source);
@@ -227,6 +247,7 @@ static void test_silence(void **state)
 
 static void test_pace(void **state)
 {
+        const ProbeSpec spec = {};
         ProbeSettings probes[2];
         Watcher w;
         Server s;
@@ -243,7 +264,7 @@ static void test_pace(void **state)
                                              .slow = 1 };
         w.settings.probes = probes;
         w.settings.n_probes = 2;
-        assert_int_equal(probe_source_new(&source, &w.context, NULL), 0);
+        assert_int_equal(probe_source_new(&source, &w.context, &spec), 0);
         assert_int_equal(source_start(source), 0);
         watcher_until(&w, w.n == 2);
         assert_int_equal(w.seen[0].o.probe.probe + w.seen[1].o.probe.probe, 1);
@@ -268,6 +289,7 @@ static void test_pace(void **state)
 static void test_exec(void **state)
 {
         FakeRunner f = { .runner.ops = &fake_runner_ops };
+        const ProbeSpec spec = { .runner = &f.runner };
         char *command[] = { (char *)"/usr/bin/check", NULL };
         ProbeSettings probe = {
                 .kind = PROBE_EXEC, .command = command, .interval = 1, .timeout = 3 * USEC_PER_SEC
@@ -296,7 +318,7 @@ static void test_exec(void **state)
         w.settings.name = (char *)"Imc_1";
         w.settings.probes = &probe;
         w.settings.n_probes = 1;
-        assert_int_equal(probe_source_new(&source, &w.context, &f.runner), 0);
+        assert_int_equal(probe_source_new(&source, &w.context, &spec), 0);
         assert_int_equal(source_start(source), 0);
         for (unsigned i = 0; i < ELEMENTSOF(rows); i++) {
                 watcher_until(&w, f.started == i + 1);
@@ -318,7 +340,7 @@ static void test_exec(void **state)
         f.refuse = -EAGAIN;
         probe.interval = USEC_PER_HOUR;
         w.n = 0;
-        assert_int_equal(probe_source_new(&source, &w.context, &f.runner), 0);
+        assert_int_equal(probe_source_new(&source, &w.context, &spec), 0);
         assert_int_equal(source_start(source), 0);
         watcher_until(&w, w.n == 1);
         assert_false(w.seen[0].o.probe.ok);
@@ -326,30 +348,90 @@ static void test_exec(void **state)
         watcher_deinit(&w);
 }
 
+static void test_lmtp_and_local_sockets(void **state)
+{
+        char *dir = temp_new(), path[64];
+        Watcher w;
+        Server s;
+
+        (void)state;
+        watcher_init(&w);
+        snprintf(path, sizeof(path), "%s/lmtp", dir);
+        Seen seen = probe_once(&w, PROBE_UNIX, path, 5 * USEC_PER_SEC);
+        assert_false(seen.o.probe.ok);
+        assert_string_equal(seen.text, "No such file or directory");
+        server_init_local(&s, w.event, path, 8, SCRIPT("220 lmtp\r\n", "250-x\r\n250 y\r\n", "250 ok\r\n"));
+        assert_true(probe_once(&w, PROBE_UNIX, path, 5 * USEC_PER_SEC).o.probe.ok);
+        assert_true(probe_once(&w, PROBE_LMTP, path, 5 * USEC_PER_SEC).o.probe.ok);
+        assert_string_equal(s.heard, "LHLO [127.0.0.1]\r\nNOOP\r\nQUIT\r\n");
+        assert_true(probe_once(&w, PROBE_SMTP, path, 5 * USEC_PER_SEC).o.probe.ok);
+        assert_string_equal(s.heard, "EHLO [127.0.0.1]\r\nNOOP\r\nQUIT\r\n");
+        server_deinit(&s);
+        seen = probe_once(&w, PROBE_LMTP, path, 5 * USEC_PER_SEC);
+        assert_false(seen.o.probe.ok);
+        assert_string_equal(seen.text, "Connection refused");
+
+        /* In LMTP there is no older greeting to fall back to. */
+        server_init(&s, w.event, false, SCRIPT("220 x\r\n", "500 what?\r\n", "250 ok\r\n"));
+        seen = probe_once(&w, PROBE_LMTP, s.address, 5 * USEC_PER_SEC);
+        assert_false(seen.o.probe.ok);
+        assert_string_equal(seen.text, "refused in the answer to LHLO: 500 what?");
+        server_deinit(&s);
+        temp_remove(dir);
+        watcher_deinit(&w);
+}
+
+/* A server that accepts nothing any more: its queue is full, and the kernel offers nothing to wait for. */
+static void test_full_queue(void **state)
+{
+        char *dir = temp_new(), path[64];
+        struct sockaddr_un local = { .sun_family = AF_UNIX };
+        int clients[8];
+        Watcher w;
+        Server s;
+
+        (void)state;
+        watcher_init(&w);
+        snprintf(path, sizeof(path), "%s/x", dir);
+        snprintf(local.sun_path, sizeof(local.sun_path), "%s", path);
+        server_init_local(&s, w.event, path, 1, NULL);
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++) {
+                clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                (void)connect(clients[i], (struct sockaddr *)&local, sizeof(local));
+        }
+        Seen seen = probe_once(&w, PROBE_UNIX, path, 200 * USEC_PER_MSEC);
+        assert_false(seen.o.probe.ok);
+        assert_string_equal(seen.text, "no answer in 200ms: waiting for the connection");
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++)
+                close(clients[i]);
+        server_deinit(&s);
+        temp_remove(dir);
+        watcher_deinit(&w);
+}
+
 static void test_not_built(void **state)
 {
-        static const ProbeKind kinds[] = { PROBE_LMTP, PROBE_UNIX, PROBE_HEARTBEAT, PROBE_CANARY };
+        ProbeSettings probe = { .kind = PROBE_CANARY };
+        const ProbeSpec spec = {};
+        Source *source = NULL;
         Watcher w;
 
         (void)state;
         watcher_init(&w);
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                ProbeSettings probe = { .kind = kinds[i] };
-                Source *source = NULL;
-                w.settings.probes = &probe;
-                w.settings.n_probes = 1;
-                assert_int_equal(probe_source_new(&source, &w.context, NULL), -EOPNOTSUPP);
-        }
+        w.settings.probes = &probe;
+        w.settings.n_probes = 1;
+        assert_int_equal(probe_source_new(&source, &w.context, &spec), -EOPNOTSUPP);
         watcher_deinit(&w);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_tcp),       cmocka_unit_test(test_smtp),
-                cmocka_unit_test(test_smtp_six),  cmocka_unit_test(test_silence),
-                cmocka_unit_test(test_pace),      cmocka_unit_test(test_exec),
-                cmocka_unit_test(test_not_built),
+                cmocka_unit_test(test_tcp),        cmocka_unit_test(test_smtp),
+                cmocka_unit_test(test_smtp_six),   cmocka_unit_test(test_silence),
+                cmocka_unit_test(test_pace),       cmocka_unit_test(test_exec),
+                cmocka_unit_test(test_not_built),  cmocka_unit_test(test_lmtp_and_local_sockets),
+                cmocka_unit_test(test_full_queue),
         };
 
         return cmocka_run_group_tests_name("observe/probe", tests, NULL, NULL);

@@ -22,8 +22,8 @@ static ProbeSettings settings[] = {
 
 static void say(Probes *p, size_t i, bool ok, const char *detail)
 {
-        assert_int_equal(
-                probes_feed(p, &(ProbeStatus){ .probe = i, .ok = ok, .slow = true, .detail = detail }), 0);
+        assert_true(probes_feed(p, &(ProbeStatus){ .probe = i, .ok = ok, .slow = true, .detail = detail }) >=
+                    0);
 }
 
 static void test_probes(void **state)
@@ -87,9 +87,39 @@ static void test_describe(void **state)
         assert_string_equal(probe_describe(settings, buf, 5), "smtp");
 }
 
+static int answer(Probes *p, bool ok, bool slow)
+{
+        return probes_feed(p, &(ProbeStatus){ .probe = 0, .ok = ok, .slow = slow, .took = 7 });
+}
+
+/* Slow answers in a row are told once, and again only after quick ones. */
+static void test_slow(void **state)
+{
+        Probes p;
+
+        (void)state;
+        assert_int_equal(probes_init(&p, settings, 2), 0);
+        assert_int_equal(answer(&p, true, true), 0);
+        assert_int_equal(answer(&p, true, false), 0);
+        assert_int_equal(answer(&p, true, true), 0);
+        assert_int_equal(answer(&p, false, true), 0); /* a failure is none */
+        assert_int_equal(answer(&p, true, true), 0);
+        assert_int_equal(answer(&p, true, true), PROBES_E_SLOW);
+        assert_true(p.probes[0].took == 7);
+        assert_int_equal(answer(&p, true, true), 0);
+        assert_int_equal(answer(&p, true, false), 0);
+        assert_int_equal(answer(&p, true, true), 0);
+        assert_int_equal(answer(&p, true, true), 0); /* one quick answer in between ends nothing */
+        assert_int_equal(answer(&p, true, false), 0);
+        assert_int_equal(answer(&p, true, false), 0);
+        assert_int_equal(answer(&p, true, true), 0);
+        assert_int_equal(answer(&p, true, true), PROBES_E_SLOW);
+        probes_deinit(&p);
+}
+
 int main(void)
 {
-        static const struct CMUnitTest tests[] = { cmocka_unit_test(test_probes),
+        static const struct CMUnitTest tests[] = { cmocka_unit_test(test_slow), cmocka_unit_test(test_probes),
                                                    cmocka_unit_test(test_describe) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
