@@ -65,7 +65,7 @@ static void entry_ignore(const Scan *s, RosterEntry *e, const SpoolSeen *seen, b
 
         if (!patterns || s->place != PLACE_STORE)
                 return;
-        if (!path_is_ignored(patterns, seen->path))
+        if (!path_is_ignored_in(patterns, s->dir->path, seen->path))
                 e->flags &= (uint16_t)~MESSAGE_IGNORED;
         else if (!again)
                 e->flags |= MESSAGE_IGNORED;

@@ -159,3 +159,23 @@ bool path_is_ignored(char *const *patterns, const char *path)
                         return true;
         return false;
 }
+
+/* A store of several directories has some where mail waits rightly, and some where it must move on. */
+bool path_is_ignored_in(char *const *patterns, const char *dir, const char *path)
+{
+        _cleanup_(freep) char *whole = NULL;
+
+        if (path_is_ignored(patterns, path))
+                return true;
+        for (; patterns && *patterns; patterns++) {
+                if (**patterns != '/')
+                        continue;
+                if (!whole && asprintf(&whole, "%s/%s", dir, path) < 0) {
+                        whole = NULL;
+                        return false;
+                }
+                if (fnmatch(*patterns, whole, FNM_LEADING_DIR) == 0)
+                        return true;
+        }
+        return false;
+}

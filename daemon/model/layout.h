@@ -27,3 +27,5 @@ int layout_match(const Layout *l, const char *path, size_t len, const char **ret
 bool layout_is_last(const Layout *l, const char *path, size_t len);
 /* Does one of the fnmatch patterns cover @path? NULL patterns cover nothing. */
 bool path_is_ignored(char *const *patterns, const char *path);
+/* The same of @path below @dir, where a pattern that begins with "/" means the whole path. */
+bool path_is_ignored_in(char *const *patterns, const char *dir, const char *path);

@@ -174,7 +174,7 @@ int tally_add(Tally *t, size_t dir, const char *path)
 
         if (r != 0)
                 return r < 0 ? err_trace(r) : 0;
-        bool ignored = t->stall->enabled && path_is_ignored(t->stall->ignore, path);
+        bool ignored = t->stall->enabled && path_is_ignored_in(t->stall->ignore, t->store->dirs[dir], path);
         return file_add(t, key_of(&t->seed, dir + 1, path, strlen(path)), message | (ignored ? IGNORED : 0));
 }
 

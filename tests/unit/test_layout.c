@@ -181,13 +181,27 @@ static void test_ignored(void **state)
         assert_false(path_is_ignored(NULL, "x"));
 }
 
+/* A pattern from / on means one of several directories. */
+static void test_ignored_in(void **state)
+{
+        char *patterns[] = { (char *)"*.tmp", (char *)"/var/q/deferred", NULL };
+
+        (void)state;
+        assert_true(path_is_ignored_in(patterns, "/var/q/deferred", "A/ABC"));
+        assert_false(path_is_ignored_in(patterns, "/var/q/active", "A/ABC"));
+        assert_false(path_is_ignored_in(patterns, "/var/q/deferred2", "ABC"));
+        assert_true(path_is_ignored_in(patterns, "/var/q/active", "x.tmp"));
+        assert_false(path_is_ignored_in(NULL, "/var/q", "x"));
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_flat),      cmocka_unit_test(test_exim),
-                cmocka_unit_test(test_sendmail),  cmocka_unit_test(test_postfix),
-                cmocka_unit_test(test_directory), cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_hostile),   cmocka_unit_test(test_ignored),
+                cmocka_unit_test(test_flat),       cmocka_unit_test(test_exim),
+                cmocka_unit_test(test_sendmail),   cmocka_unit_test(test_postfix),
+                cmocka_unit_test(test_directory),  cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_hostile),    cmocka_unit_test(test_ignored),
+                cmocka_unit_test(test_ignored_in),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 static StallSettings stall = { .enabled = true, .ignore = (char *[]){ (char *)"deferred/*", NULL } };
-static StoreSettings flat = { .name = (char *)"s", .layout = { .flat = true } };
+static char *dirs[] = { (char *)"/q/a", (char *)"/q/b", (char *)"/q/c", NULL };
+static StoreSettings flat = { .name = (char *)"s", .dirs = dirs, .layout = { .flat = true } };
 static StoreSettings pairs = {
         .name = (char *)"s",
+        .dirs = dirs,
         .layout = { .match = (char *)"^(?<id>[^/]+)-[HDJ]$", .last = (char *)"-H$" },
         .exclude = (char *[]){ (char *)"bad-*", NULL },
 };
@@ -105,7 +107,9 @@ static void test_many_files_one_message(void **state)
 
 static void test_rightly_waiting(void **state)
 {
-        static StoreSettings tree = { .name = (char *)"s", .layout = { .match = (char *)"(?<id>[^/]+)$" } };
+        static StoreSettings tree = { .name = (char *)"s",
+                                      .dirs = dirs,
+                                      .layout = { .match = (char *)"(?<id>[^/]+)$" } };
         Tally *t = tally_make(&tree);
         ProgressStatus status;
 
