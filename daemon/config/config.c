@@ -6,171 +6,50 @@
  * their tables, then the checks across services and the look at directories. Everything that is wrong is
  * reported at once.
  *
- * Files are read whole before they are parsed: what is no regular file, or larger than CONFIG_MAX, never
- * reaches the parser, which has no answer to running out of memory. Test: tests/unit/test_config.c.
+ * Test: tests/unit/test_config.c.
  */
 #include "config/config.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "config/document.h"
 #include "config/faults.h"
 #include "config/parts.h"
+#include "config/preset.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define CONFIG_MAX (4u << 20)
-
-/* A file and what libconfig made of it. Settings point into it, so it lives until the load is done. */
-typedef struct File {
-        char *path;
-        config_t config;
-} File;
-
+/* Of a configuration; settings point into them, so they live until the load is done. */
 typedef struct Files {
-        File *list;
+        Document *list;
         size_t n;
 } Files;
 
 static void files_deinit(Files *f)
 {
-        for (size_t i = 0; i < f->n; i++) {
-                config_destroy(&f->list[i].config);
-                free(f->list[i].path);
-        }
+        for (size_t i = 0; i < f->n; i++)
+                document_deinit(&f->list[i]);
         free(f->list);
         *f = (Files){};
 }
 
 static int files_add(Files *f, const char *path)
 {
-        File *list = reallocarray(f->list, f->n + 1, sizeof(*list));
+        Document *list = reallocarray(f->list, f->n + 1, sizeof(*list));
+        int r;
 
         if (!list)
                 return err_origin(-ENOMEM);
         f->list = list;
-        list[f->n] = (File){ .path = strdup(path) };
-        if (!list[f->n].path)
-                return err_origin(-ENOMEM);
-        config_init(&list[f->n].config);
-        f->n++;
-        return 0;
-}
-
-/* A file in which something is wrong before it has settings to point at. */
-static void file_fault(Loader *l, const char *path, unsigned line, const char *what)
-{
-        loader_fail(l, config_faults_add(l->faults, path, line > 0 ? line : 1, what));
-}
-
-/*
- * The whole of @path, NUL-terminated; a newline is added, because libconfig refuses a comment that ends
- * without. Return: 0, or a negated errno: -EFBIG, -EBADF for no regular file.
- */
-static int file_text(const char *path, char **ret, size_t *ret_len)
-{
-        /* O_NONBLOCK: a FIFO must not hold up the start. */
-        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        _cleanup_(freep) char *text = NULL;
-        size_t len = 0;
-        struct stat st;
-
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EBADF;
-        if (st.st_size > CONFIG_MAX)
-                return -EFBIG;
-        text = malloc(CONFIG_MAX + 2);
-        if (!text)
-                return err_origin(-ENOMEM);
-        while (len <= CONFIG_MAX) {
-                ssize_t n = read(fd, text + len, CONFIG_MAX + 1 - len);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                len += (size_t)n;
-        }
-        if (len > CONFIG_MAX)
-                return -EFBIG;
-        text[len] = '\n';
-        text[len + 1] = '\0';
-        *ret = TAKE_PTR(text);
-        *ret_len = len;
-        return 0;
-}
-
-/* What to do about an error of libconfig's, which knows only its own words. */
-static const char *syntax_advice(const char *text)
-{
-        if (strstr(text, "duplicate"))
-                return "remove one of the two";
-        if (strstr(text, "mismatched"))
-                return "write ( ... ) for a list of groups, and elements of one type in [ ... ]";
-        if (strstr(text, "include"))
-                return "write the file's path from this file's directory on";
-        return "write KEY = VALUE; and look for a missing ';', quote or bracket here or before";
-}
-
-/* Reads and parses one file. Its faults are those of a file as a whole, with the line that libconfig gives.
- */
-static void file_parse(Loader *l, File *f)
-{
-        _cleanup_(freep) char *text = NULL, *dir = NULL, *what = NULL;
-        const char *slash = strrchr(f->path, '/');
-        size_t len = 0;
-        int r;
-
-        r = file_text(f->path, &text, &len);
-        if (r == -ENOMEM)
-                loader_fail(l, r);
-        else if (r == -EFBIG)
-                file_fault(l, f->path, 1,
-                           "file: is larger than 4 MiB; write a smaller one, or several in conf.d");
-        else if (r == -EBADF)
-                file_fault(l, f->path, 1, "file: is no regular file; write a file");
-        else if (r < 0) {
-                if (asprintf(&what, "file: cannot be read (%s); make it readable, or write another with -c",
-                             strerrordesc_np(-r)) < 0)
-                        loader_fail(l, -ENOMEM);
-                else
-                        file_fault(l, f->path, 1, what);
-        }
-        if (r < 0)
-                return;
-        if (memchr(text, '\0', len)) {
-                file_fault(l, f->path, 1, "file: has a NUL byte in it; write text");
-                return;
-        }
-
-        dir = slash ? strndup(f->path, (size_t)(slash - f->path) + 1) : strdup("./");
-        if (!dir) {
-                loader_fail(l, -ENOMEM);
-                return;
-        }
-        config_set_include_dir(&f->config, dir);
-        if (config_read_string(&f->config, text) == CONFIG_TRUE) {
-                config_setting_set_hook(config_root_setting(&f->config), f->path);
-                return;
-        }
-        if (asprintf(&what, "%s; %s", config_error_text(&f->config),
-                     syntax_advice(config_error_text(&f->config))) < 0) {
-                what = NULL;
-                loader_fail(l, -ENOMEM);
-                return;
-        }
-        file_fault(l, config_error_file(&f->config) ? config_error_file(&f->config) : f->path,
-                   (unsigned)config_error_line(&f->config), what);
+        r = document_init(&list[f->n], path);
+        if (r == 0)
+                f->n++;
+        return err_trace(r);
 }
 
 static int is_drop_in(const struct dirent *e)
@@ -202,7 +81,8 @@ static int drop_ins_add(Loader *l, Files *files, const char *path)
         if (n < 0 && errno == ENOMEM)
                 return err_origin(-ENOMEM);
         if (n < 0 && errno != ENOENT && errno != ENOTDIR)
-                file_fault(l, dir, 1, "conf.d: cannot be read; make it readable for unjamd");
+                loader_fail(l, config_faults_add(l->faults, dir, 1,
+                                                 "conf.d: cannot be read; make it readable for unjamd"));
         for (int i = 0; i < n; i++) {
                 _cleanup_(freep) char *file = NULL;
 
@@ -281,6 +161,7 @@ static void services_read(Loader *l, const config_setting_t *s, void *target)
         Settings *settings = target;
         size_t n;
 
+        s = presets_merge(l, s);
         if (config_setting_is_list(s) && config_setting_length(s) > 0 &&
             services_reserve(l, (size_t)config_setting_length(s)) < 0) {
                 loader_fail(l, -ENOMEM);
@@ -397,7 +278,7 @@ static int load(Loader *l, Files *files, const char *path)
         if (r < 0)
                 return err_trace(r);
         for (size_t i = 0; i < files->n; i++)
-                file_parse(l, &files->list[i]);
+                (void)document_parse(&files->list[i], l);
         if (l->error < 0 || l->faults->n > 0)
                 return l->error;
         return files_read(l, files);
@@ -423,6 +304,7 @@ int config_load(const char *path, unsigned flags, const ConfigChecks *checks, Se
                 *ret = TAKE_PTR(l.settings);
         settings_unref(l.settings);
         config_faults_deinit(&found);
+        presets_free(l.presets);
         files_deinit(&files);
         free(l.services);
         free(l.roots);

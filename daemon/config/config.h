@@ -62,3 +62,25 @@ enum {
  */
 int config_load(const char *path, unsigned flags, const ConfigChecks *checks, Settings **ret,
                 ConfigFaults *faults);
+
+/* What is to be told of a preset. All zero is empty. */
+typedef struct PresetInfo {
+        char *name, *path, *description; /* @description may be NULL */
+        char **where;                    /* name, what it is on this host, name, ... */
+        bool present;                    /* the server is installed here */
+} PresetInfo;
+
+/* May be called twice. */
+void preset_info_deinit(PresetInfo *i);
+
+#define CONFIG_E_NO_PRESET 2
+
+/*
+ * The preset @name as a configuration at @config_path would find it.
+ *
+ * Return: 0 and *@ret; CONFIG_E_FAULTS, likewise, and what is wrong with it added to @faults;
+ * CONFIG_E_NO_PRESET; or a negated errno.
+ */
+int config_preset(const char *config_path, const char *name, PresetInfo *ret, ConfigFaults *faults);
+/* The names of all presets, sorted; the caller frees *@ret. Return: 0 or -ENOMEM. */
+int config_preset_names(const char *config_path, char ***ret);

@@ -21,6 +21,7 @@ typedef struct Loader {
         const config_setting_t **services; /* the group of settings->services[i] */
         const config_setting_t **roots;    /* of each file, the main one first */
         size_t n_roots;
+        struct Presets *presets; /* NULL until one is named */
 } Loader;
 
 typedef enum KeyKind {

@@ -133,9 +133,26 @@ static void recovery_read(Loader *l, const config_setting_t *s, void *target)
         keys_read(l, s, recovery_keys, &service->recovery);
 }
 
+/* preset.c has merged it before the service is read. */
+static void merged_read(Loader *l, const config_setting_t *s, void *target)
+{
+        (void)l;
+        (void)s;
+        (void)target;
+}
+
+static void where_of_preset_read(Loader *l, const config_setting_t *s, void *target)
+{
+        (void)target;
+        if (!config_setting_get_member(config_setting_parent(s), "preset"))
+                loader_fault(l, s,
+                             "where: is for the places of a preset; write preset = \"NAME\", or remove it");
+}
+
 const Key service_keys[] = {
         PLAIN("name", KEY_NAME, ServiceSettings, name),
-        LATER("preset"),
+        CUSTOM("preset", merged_read),
+        CUSTOM("where", where_of_preset_read),
         WORD("mode", ServiceSettings, mode, mode_words),
         WORD("manager", ServiceSettings, manager, manager_kind_words),
         CUSTOM("unit", units_read),

@@ -75,6 +75,10 @@ static const Verb verbs[] = {
         { "audit", "verify", 0, 0, 0, false, verb_audit_verify, "",
           "check that the trail is as it was written" },
         { "reload", NULL, 0, 0, 0, false, verb_reload, "", "read the configuration again" },
+        { "preset", "list", 0, 0, 0, true, verb_preset_list, "", "the mail servers that are known" },
+        { "preset", "show", 1, 1, 0, true, verb_preset_show, "NAME", "what is known of one" },
+        { "setup", NULL, 0, 0, 0, false, verb_setup, "",
+          "write a configuration for the mail servers on this host" },
 };
 
 void ctl_error(const char *format, ...)
@@ -157,7 +161,7 @@ const Settings *ctl_settings(const Ctl *c)
 }
 
 /* Reads the configuration for its paths. Return: an exit code. */
-static int load_settings(Ctl *c)
+static int load_settings(Ctl *c, bool may_lack)
 {
         ConfigFaults faults = { 0 };
         int r;
@@ -166,7 +170,7 @@ static int load_settings(Ctl *c)
         c->run_dir = RUN_DIR;
         c->audit_path = AUDIT_PATH;
         /* Nothing configured here (yet): not worth a word. */
-        if (!c->config_given && access(c->config_path, F_OK) < 0 && errno == ENOENT)
+        if ((!c->config_given || may_lack) && access(c->config_path, F_OK) < 0 && errno == ENOENT)
                 return CTL_DONE;
         r = config_load(c->config_path, CONFIG_READ_ONLY, NULL, &c->settings, &faults);
         if (r == 0) {
@@ -367,7 +371,7 @@ static int run_verb(Ctl *c, const Verb *v, char **words)
         Pager pager = { 0 };
         int r;
 
-        r = load_settings(c);
+        r = load_settings(c, v->run == verb_setup);
         if (r != CTL_DONE)
                 return r;
         c->out = stdout;

@@ -16,7 +16,16 @@ CACHE = "/var/cache/unjamd-tests"
 # The libraries of unjamd's run time bear a number in their names that differs between releases.
 DEVELOPMENT = ["libconfig-dev", "libjansson-dev", "libpcre2-dev", "libsodium-dev"]
 BASE = ["systemd", "systemd-sysv", "dbus", "iproute2", "procps", "e2fsprogs", "acl", "attr", "python3-minimal"]
-EXTRA = {"base": [], "postfix": ["postfix", "python3", "libcap2-bin"]}
+EXTRA = {
+    "base": [],
+    "postfix": ["postfix", "python3", "libcap2-bin"],
+    "exim": ["exim4-daemon-light", "python3"],
+    "opensmtpd": ["opensmtpd", "python3"],
+    "sendmail": ["sendmail-bin", "sensible-mda", "python3"],
+    "nullmailer": ["nullmailer", "python3"],
+    "mailman": ["mailman3", "postfix", "python3"],
+    "cyrus": ["cyrus-imapd", "cyrus-admin", "python3", "postfix"],
+}
 FORMAT = "4"  # raise it when the hooks below change
 
 
