@@ -40,7 +40,7 @@ static usec_t watch_deadline(const Watch *w)
                 at = earlier(at, w->incident.deadline);
         if (w->incident.state == STATE_PAUSED)
                 at = earlier(at, w->paused_until);
-        if (w->pending.active && w->pending.failed && w->pending.parts == 0)
+        if (w->pending.active && w->pending.failed && !w->pending.under_way)
                 at = earlier(at, w->pending.retry_at);
         if (w->resuming)
                 at = earlier(at, w->resume_at);
@@ -434,6 +434,7 @@ static void watch_deinit(Watch *w)
         message_set_deinit(&w->suspects);
         message_set_deinit(&w->tried);
         message_set_deinit(&w->held);
+        memory_deinit(&w->memory);
         json_decref(w->culprits);
         json_decref(w->why);
         json_decref(w->records);

@@ -1,129 +1,161 @@
 /*
  * engine_memory - what survives unjamd
  *
- * Two snapshots for each service, written by the recorder before anything is done:
+ * Two things for each service, written by the recorder in one commit before anything is done:
  *
- *      NAME         the incident with its open intent, an operator's pause and pending operation: small, every
- *                   commit
- *      NAME.memory  what is known of each message, and what the search knows: only when it changed
+ *      the snapshot  the incident with its open intent, an operator's pause and pending operation: small, and
+ *                    whole each time; and how far the log counts
+ *      the memory    what is known of each message, and what the search knows: a log of changes
+ *                    (model/memory.h), written when something of it has changed
  *
  * Where messages are is not in it: that is read from the disk. After a restart the intent that was open is
  * answered on record with "unknown", and the machine goes on (EVENT_RESUMED); every action looks first and
- * does what is missing. A snapshot that cannot be understood escalates: nothing is guessed.
+ * does what is missing. What cannot be understood escalates: nothing is guessed.
  *
  * Test: tests/scenario/test_recovery_scenario.c
  */
+#include "base/cleanup.h"
 #include "engine_watch.h"
 #include "model/json.h"
 
 #include <string.h>
 
-/* Flags of the memory file beside MessageFlag. */
-#define MEMORY_HELD  (1 << 16)
-#define MEMORY_TRIED (1 << 17)
+/* A log that is longer than so many times its first block, and this, is begun anew. */
+#define MEMORY_GROWTH 4
+#define MEMORY_SLACK  (UINT64_C(4) << 20)
 
-static json_t *memory_entry(const Watch *w, uint32_t k)
+static char *json_text(const json_t *j)
 {
-        const RosterEntry *e = &w->roster.entries[k];
-        json_int_t flags = e->flags;
-        json_t *o;
-
-        if (message_set_has(&w->held, k))
-                flags |= MEMORY_HELD;
-        if (message_set_has(&w->tried, k))
-                flags |= MEMORY_TRIED;
-        o = json_pack("{s:i, s:I}", "s", e->store, "f", flags);
-        if (o && json_set_bytes(o, "i", roster_id(&w->roster, k, NULL)) < 0) {
-                json_decref(o);
-                o = NULL;
-        }
-        return o;
+        return json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 }
 
-json_t *watch_memory(const Watch *w)
+static void memory_restart(Watch *w)
 {
-        json_t *messages = json_array(), *candidates = json_array();
-
-        for (uint32_t k = 0; k < w->roster.n; k++)
-                if (json_array_append_new(messages, memory_entry(w, k)) < 0)
-                        goto fail;
-        for (size_t k = 0; k < w->n_candidates; k++)
-                if (json_array_append_new(candidates, json_integer(w->candidates[k])) < 0)
-                        goto fail;
-        return json_pack("{s:s, s:o, s:o, s:o?, s:O?}", "incident", w->pending.next.id, "messages", messages,
-                         "candidates", candidates, "search", w->search ? isolate_save(w->search) : NULL,
-                         "culprits", w->culprits);
-fail:
-        json_decref(messages);
-        json_decref(candidates);
-        return NULL;
+        memory_deinit(&w->memory);
+        w->memory_generation++;
+        w->memory_length = 0;
+        w->memory_dirty = true;
 }
 
-static int remember_message(Watch *w, const json_t *o)
+/* The block from what is on record to what is known now. */
+static int memory_block(Watch *w, const char *incident, uint8_t **ret, size_t *ret_len)
 {
-        json_int_t flags = json_integer_value(json_object_get(o, "f"));
-        json_int_t store = json_integer_value(json_object_get(o, "s"));
-        char *id = NULL;
-        uint32_t k;
-        int r = json_get_bytes(o, "i", &id);
+        _cleanup_(freep) char *search = NULL, *culprits = NULL;
+        MemoryView v = { .incident = incident,
+                         .roster = &w->roster,
+                         .held = &w->held,
+                         .tried = &w->tried,
+                         .candidates = w->candidates,
+                         .n_candidates = w->n_candidates };
 
-        if (r < 0)
-                return r;
-        if (store < 0 || (size_t)store >= w->settings->n_stores) {
-                free(id);
-                return -EINVAL;
+        if (w->search && (w->memory.search_changed || !w->memory.begun)) {
+                json_t *saved = isolate_save(w->search);
+
+                search = saved ? json_text(saved) : NULL;
+                json_decref(saved);
+                if (!search)
+                        return -ENOMEM;
         }
-        r = roster_add(&w->roster, (unsigned)store, id, strlen(id), &k);
-        free(id);
+        culprits = w->culprits ? json_text(w->culprits) : NULL;
+        if (w->culprits && !culprits)
+                return -ENOMEM;
+        v.search = search;
+        v.culprits = culprits;
+        return memory_append(&w->memory, &v, ret, ret_len);
+}
+
+int watch_memory(Watch *w, MemoryWrite *ret)
+{
+        int r;
+
+        if (!w->memory_dirty || !w->pending.next.id[0])
+                return 0;
+        if (w->memory_length > MEMORY_GROWTH * w->memory_first + MEMORY_SLACK || w->memory_generation == 0)
+                memory_restart(w);
+        ret->generation = w->memory_generation;
+        ret->offset = w->memory_length;
+        r = memory_block(w, w->pending.next.id, &ret->block, &ret->len);
         if (r < 0)
                 return r;
-        w->roster.entries[k].flags = (uint16_t)(flags & 0xffff);
-        if (flags & MESSAGE_SUSPECT)
-                r = message_set_add(&w->suspects, k);
-        if (r == 0 && (flags & MEMORY_HELD))
-                r = message_set_add(&w->held, k);
-        if (r == 0 && (flags & MEMORY_TRIED))
-                r = message_set_add(&w->tried, k);
+        w->memory_length += MEMORY_BLOCK_HEADER + ret->len;
+        if (ret->offset == 0)
+                w->memory_first = w->memory_length;
+        w->memory_dirty = false;
+        return 0;
+}
+
+void watch_memory_lost(Watch *w)
+{
+        memory_restart(w);
+}
+
+static int on_block(void *userdata, const uint8_t *block, size_t len)
+{
+        return recall_block(userdata, block, len);
+}
+
+/* The search is read back from text. */
+static int recall_search(Watch *w, const Recall *c)
+{
+        json_t *search = json_loads(c->search, JSON_REJECT_DUPLICATES, NULL);
+        int r = search ? isolate_load(&w->search, search) : -EBADMSG;
+
+        json_decref(search);
+        if (r == 0 && isolate_n(w->search) != w->n_candidates)
+                r = -EBADMSG;
         return r;
 }
 
-int watch_remember(Watch *w, const json_t *memory)
+/* Takes over what was read, as far as it makes sense together. */
+static int recall_take(Watch *w, Recall *c)
 {
-        const json_t *messages = json_object_get(memory, "messages");
-        const json_t *candidates = json_object_get(memory, "candidates");
-        const json_t *search = json_object_get(memory, "search"), *o;
-        const char *incident = json_string_value(json_object_get(memory, "incident"));
-        size_t k;
+        int r = 0;
+
+        if (!c->incident || strcmp(c->incident, w->incident.id) != 0)
+                return -EBADMSG;
+        for (uint32_t k = 0; k < c->roster.n && r == 0; k++) {
+                if (c->roster.entries[k].store >= w->settings->n_stores)
+                        return -EBADMSG;
+                if (c->roster.entries[k].flags & MESSAGE_SUSPECT)
+                        r = message_set_add(&w->suspects, k);
+        }
+        w->roster = c->roster;
+        w->held = c->held;
+        w->tried = c->tried;
+        c->roster = (Roster){};
+        c->held = c->tried = (MessageSet){};
+        for (size_t k = 0; k < c->n_candidates && r == 0; k++)
+                r = watch_add_candidate(w, c->candidates[k]);
+        if (r == 0 && c->search)
+                r = recall_search(w, c);
+        if (r == 0 && c->culprits) {
+                w->culprits = json_loads(c->culprits, JSON_REJECT_DUPLICATES, NULL);
+                r = json_is_array(w->culprits) ? 0 : -EBADMSG;
+        }
+        return r;
+}
+
+/* Reads the log as far as the snapshot says that it counts, and goes on from there. */
+static int watch_remember(Watch *w)
+{
+        Recall c = {};
+        uint8_t *block = NULL;
+        size_t len;
         int r;
 
-        if (!incident || strcmp(incident, w->incident.id) != 0)
-                return 0; /* of an older incident: this one had learned nothing yet */
-        json_array_foreach((json_t *)messages, k, o)
-        {
-                r = remember_message(w, o);
-                if (r < 0)
-                        return r;
-        }
-        json_array_foreach((json_t *)candidates, k, o)
-        {
-                json_int_t message = json_integer_value(o);
-
-                if (message < 0 || (uint64_t)message >= w->roster.n)
-                        return -EINVAL;
-                r = watch_add_candidate(w, (uint32_t)message);
-                if (r < 0)
-                        return r;
-        }
-        if (json_is_object(search)) {
-                r = isolate_load(&w->search, search);
-                if (r < 0)
-                        return r;
-                if (isolate_n(w->search) != w->n_candidates)
-                        return -EINVAL;
-        }
-        if (json_is_array(json_object_get(memory, "culprits")))
-                w->culprits = json_incref(json_object_get(memory, "culprits"));
-        return 0;
+        if (w->memory_generation == 0 || !w->incident.id[0])
+                return 0;
+        r = recorder_recall(w->engine->ports.recorder, w->settings->name, w->memory_generation,
+                            w->memory_length, on_block, &c);
+        if (r == 0)
+                r = recall_take(w, &c);
+        recall_deinit(&c);
+        /* What the next block is made against; the log says all of it already. */
+        if (r == 0)
+                r = memory_block(w, w->incident.id, &block, &len);
+        free(block);
+        w->memory_dirty = false;
+        return r;
 }
 
 json_t *watch_snapshot(const Watch *w, const Incident *i)
@@ -131,16 +163,19 @@ json_t *watch_snapshot(const Watch *w, const Incident *i)
         const Operation *op = &w->operation;
         usec_t left = usec_sub(w->paused_until, w->engine->now.mono);
         json_t *recoveries = json_array();
+        bool remembers = i->id[0] != 0;
 
         for (size_t k = 0; k < sizeof(w->recoveries) / sizeof(w->recoveries[0]) && w->recoveries[k]; k++)
                 (void)json_array_append_new(recoveries, json_integer((json_int_t)w->recoveries[k]));
-        return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:s, s:b, s:s?, s:s?, s:s?}}", "incident",
-                         incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
+        return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}, s:{s:s, s:b, s:s?, s:s?, s:s?}}",
+                         "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
                          (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0),
                          "outage", (json_int_t)w->outage, "down_since", (json_int_t)w->down_since,
-                         "quarantined", (json_int_t)w->n_quarantined, "recoveries", recoveries, "operation",
-                         "kind", action_kind_to_string(op->kind), "queued", op->queued, "quarantine",
-                         op->quarantine, "target", op->target, "incident", op->incident);
+                         "quarantined", (json_int_t)w->n_quarantined, "recoveries", recoveries, "memory",
+                         "generation", (json_int_t)(remembers ? w->memory_generation : 0), "length",
+                         (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
+                         action_kind_to_string(op->kind), "queued", op->queued, "quarantine", op->quarantine,
+                         "target", op->target, "incident", op->incident);
 }
 
 static int load_operation(Watch *w, const json_t *o)
@@ -159,14 +194,18 @@ static int load_operation(Watch *w, const json_t *o)
 
 static int load_snapshot(Watch *w, const json_t *j)
 {
-        json_int_t since = 0, pause = 0, outage = 0, down = 0, quarantined = 0;
+        json_int_t since = 0, pause = 0, outage = 0, down = 0, quarantined = 0, generation = 0, length = 0;
         json_t *incident = NULL, *recoveries = NULL, *operation = NULL;
         int r;
 
-        if (json_unpack((json_t *)j, "{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "incident", &incident,
-                        "since", &since, "pause_until", &pause, "outage", &outage, "down_since", &down,
-                        "quarantined", &quarantined, "recoveries", &recoveries, "operation", &operation) < 0)
+        if (json_unpack((json_t *)j, "{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:{s:I, s:I}}", "incident",
+                        &incident, "since", &since, "pause_until", &pause, "outage", &outage, "down_since",
+                        &down, "quarantined", &quarantined, "recoveries", &recoveries, "operation",
+                        &operation, "memory", "generation", &generation, "length", &length) < 0 ||
+            generation < 0 || length < 0)
                 return -EINVAL;
+        w->memory_generation = (uint64_t)generation;
+        w->memory_length = w->memory_first = (uint64_t)length;
         r = incident_from_json(incident, &w->incident);
         if (r < 0)
                 return r;
@@ -183,26 +222,17 @@ static int load_snapshot(Watch *w, const json_t *j)
 
 int watch_load(Watch *w, bool *ret_resume)
 {
-        char *name = NULL;
-        json_t *snapshot = NULL, *memory = NULL;
+        json_t *snapshot = NULL;
         int r;
 
         *ret_resume = false;
         r = recorder_load(w->engine->ports.recorder, w->settings->name, &snapshot);
         if (r == 0 && snapshot)
                 r = load_snapshot(w, snapshot);
-        if (r == 0 && snapshot && w->incident.id[0]) {
-                if (asprintf(&name, "%s.memory", w->settings->name) < 0)
-                        r = -ENOMEM;
-                else
-                        r = recorder_load(w->engine->ports.recorder, name, &memory);
-                if (r == 0 && memory)
-                        r = watch_remember(w, memory);
-        }
+        if (r == 0 && snapshot)
+                r = watch_remember(w);
         *ret_resume = r == 0 && snapshot && (w->incident.pending || state_is_recovering(w->incident.state));
         json_decref(snapshot);
-        json_decref(memory);
-        free(name);
         return r;
 }
 
@@ -219,5 +249,5 @@ void watch_forget_incident(Watch *w)
         w->fresh = false;
         w->patience = 0;
         w->outage = 0;
-        w->memory_dirty = true;
+        memory_restart(w);
 }

@@ -93,6 +93,7 @@ void watch_forget_search(Watch *w)
         w->candidates = NULL;
         w->inflight = NULL;
         w->n_candidates = w->n_words = 0;
+        w->memory.candidates_changed = w->memory.search_changed = true;
         w->memory_dirty = true;
 }
 
@@ -234,7 +235,7 @@ int watch_plan(Watch *w, Event *ret)
 
         if (r < 0)
                 return r;
-        w->memory_dirty = true;
+        w->memory_dirty = w->memory.search_changed = true;
         switch (isolate_next(w->search, &release)) {
         case ISOLATE_TRIAL:
                 r = plan_take(w, release);
@@ -311,7 +312,7 @@ int watch_feed(Watch *w, bool failed)
         r = isolate_feed(w->search, &report);
         if (r == 0)
                 record_cleared(w, was_open);
-        w->memory_dirty = true;
+        w->memory_dirty = w->memory.search_changed = true;
 finish:
         free(consumed);
         free(survived);

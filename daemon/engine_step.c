@@ -151,27 +151,30 @@ static void record_failed(Watch *w, int error)
         watch_alert(w, ALERT_RECORD_UNAVAILABLE, text);
 }
 
+/* The commit is durable, or it is not and will be tried again. */
+static void commit_answered(Watch *w, int r)
+{
+        Pending *p = &w->pending;
+
+        p->under_way = false;
+        if (r == 0) {
+                commit_ended(w);
+                return;
+        }
+        if (!p->failed)
+                record_failed(w, r);
+        p->failed = true;
+        watch_memory_lost(w);
+        watch_acknowledge(w, false);
+        p->retry_at = usec_add(w->engine->now.mono, RETRY_USEC);
+}
+
 static void on_committed(void *userdata, int r)
 {
         Watch *w = userdata;
-        Pending *p = &w->pending;
 
         engine_enter(w->engine);
-        if (r < 0)
-                p->error = r;
-        if (--p->parts == 0) {
-                if (p->error < 0) {
-                        if (!p->failed) {
-                                record_failed(w, p->error);
-                        }
-                        p->failed = true;
-                        watch_acknowledge(w, false);
-                        p->retry_at = usec_add(w->engine->now.mono, RETRY_USEC);
-                } else {
-                        w->memory_dirty = false;
-                        commit_ended(w);
-                }
-        }
+        commit_answered(w, r);
         engine_leave(w->engine);
 }
 
@@ -200,48 +203,33 @@ static int commit_records(const Watch *w, AuditRecord **ret)
         return (int)n;
 }
 
-/* Hands the pending step to the recorder: first what the search and the roster know, if it changed, then the
- * state. */
+/* Hands the pending step to the recorder: what has changed of what search and roster know, and the state. */
 static void commit_begin(Watch *w)
 {
-        _cleanup_(freep) char *memory_name = NULL;
         _cleanup_(freep) AuditRecord *records = NULL;
-        Recorder *recorder = w->engine->ports.recorder;
         Pending *p = &w->pending;
+        Commit c = { .service = w->settings->name };
         int n, r;
 
-        p->error = 0;
-        p->parts = 1; /* ours, until everything is handed over */
-        if (w->memory_dirty && asprintf(&memory_name, "%s.memory", w->settings->name) > 0) {
-                Commit c = { .service = memory_name, .snapshot = p->next.id[0] ? watch_memory(w) : NULL };
-
-                r = recorder_commit(recorder, &c, on_committed, w);
-                if (r < 0)
-                        p->error = r;
-                else
-                        p->parts++;
-        }
+        p->under_way = true;
         n = commit_records(w, &records);
-        if (n < 0) {
-                p->error = n;
+        r = n < 0 ? n : watch_memory(w, &c.memory);
+        if (r == 0) {
+                c.snapshot = watch_snapshot(w, &p->next);
+                c.records = records;
+                c.n_records = (size_t)n;
+                r = recorder_commit(w->engine->ports.recorder, &c, on_committed, w);
         } else {
-                Commit c = { .service = w->settings->name,
-                             .snapshot = watch_snapshot(w, &p->next),
-                             .records = records,
-                             .n_records = (size_t)n };
-
-                r = recorder_commit(recorder, &c, on_committed, w);
-                if (r < 0)
-                        p->error = r;
-                else
-                        p->parts++;
+                for (int i = 0; i < n; i++)
+                        json_decref(records[i].members);
         }
-        on_committed(w, p->error);
+        if (r < 0)
+                commit_answered(w, r);
 }
 
 void watch_commit_retry(Watch *w)
 {
-        if (w->pending.active && w->pending.failed && w->pending.parts == 0 &&
+        if (w->pending.active && w->pending.failed && !w->pending.under_way &&
             w->pending.retry_at <= w->engine->now.mono)
                 commit_begin(w);
 }

@@ -17,6 +17,7 @@
 #include "decide/trial.h"
 #include "diagnose/diagnosis.h"
 #include "engine.h"
+#include "model/memory.h"
 
 #define HISTORY_MAX 64 /* entries that `explain` can show */
 #define QUEUE_MAX   16
@@ -45,8 +46,7 @@ typedef struct Pending {
         bool active;
         bool failed; /* it is waiting to be tried again at @retry_at */
         usec_t retry_at;
-        unsigned parts; /* recorder commits that have not answered */
-        int error;
+        bool under_way; /* the recorder has not answered */
         Incident next;
         Step step;
         json_t *records; /* array of {"event": ..., "members": {...}} */
@@ -89,9 +89,11 @@ struct Watch {
         uint64_t *inflight; /* bits by search index: of the trial that just failed */
         size_t n_words;
         bool memory_dirty;
-        uint64_t n_quarantined; /* in the quarantine of all its stores */
-        json_t *culprits;       /* message records, for incident.closed */
-        json_t *records;        /* audit records that wait for the next commit */
+        Memory memory;                                           /* what the log of this generation says */
+        uint64_t memory_generation, memory_length, memory_first; /* the log's, its first block's */
+        uint64_t n_quarantined;                                  /* in the quarantine of all its stores */
+        json_t *culprits;                                        /* message records, for incident.closed */
+        json_t *records; /* audit records that wait for the next commit */
 
         json_t *why; /* of the culprits that are being quarantined */
         Operation operation;
@@ -157,8 +159,10 @@ void watch_forget_search(Watch *w);
 int watch_resolve(Watch *w, const char *path, uint32_t *ret);
 
 /* engine_memory.c */
-json_t *watch_memory(const Watch *w);
-int watch_remember(Watch *w, const json_t *memory);
+/* What is different since the last commit, for the log. Return: 0 or -ENOMEM. */
+int watch_memory(Watch *w, MemoryWrite *ret);
+/* The commit has failed: nobody knows what the log says, so the next one begins a new one. */
+void watch_memory_lost(Watch *w);
 json_t *watch_snapshot(const Watch *w, const Incident *i);
 int watch_load(Watch *w, bool *ret_resume);
 void watch_forget_incident(Watch *w);

@@ -5,11 +5,12 @@
  * so that the thread shares no JSON value with the engine; everything else runs in the thread, one commit
  * after the other:
  *
- *   1. the snapshot with the commit's records in it is durable       (snapshot.h says why they are in it)
- *   2. the records are durable in the trail, then the head with the commit's number
- *   3. a service without a snapshot loses its file
+ *   1. the block of memory is durable; it counts only when 2 is done  (memory_file.h)
+ *   2. the snapshot with the commit's records in it is durable        (snapshot.h says why they are in it)
+ *   3. the records are durable in the trail, then the head with the commit's number
+ *   4. a service without a snapshot loses its files; memory of older generations goes
  *
- * A crash after 1 is mended at the next open: what the trail lacks is appended. A failure in 2 takes the
+ * A crash after 2 is mended at the next open: what the trail lacks is appended. A failure in 3 takes the
  * snapshot back to what it was; while that fails too, no other commit is tried.
  */
 #include "record/recorder_disk.h"
@@ -21,6 +22,7 @@
 #include "base/text.h"
 #include "base/worker.h"
 #include "record/journal.h"
+#include "record/memory_file.h"
 #include "record/snapshot.h"
 
 #include <dirent.h>
@@ -66,45 +68,13 @@ struct CommitJob {
         Job job;
         RecorderDisk *recorder;
         CommitJob *next, **link;
-        char *file; /* of the snapshot; NULL: none */
+        char *service, *file; /* of the snapshot; NULL: none */
         json_t *state;
+        MemoryWrite memory;
         json_t *records; /* array */
         CommitDone done;
         void *userdata;
 };
-
-void recorder_findings_deinit(RecorderFindings *f)
-{
-        audit_findings_deinit(&f->audit);
-        f->damaged = strv_free(f->damaged);
-        *f = (RecorderFindings){ 0 };
-}
-
-char *recorder_findings_describe(const RecorderFindings *f)
-{
-        _cleanup_(freep) char *damaged = strv_join(f->damaged, " ");
-        char *text = NULL;
-        int n;
-
-        if (f->audit.missing_to > 0)
-                n = asprintf(&text,
-                             "audit records %" PRIu64 " to %" PRIu64
-                             " are gone: they were written and are not in the "
-                             "trail any more",
-                             f->audit.missing_from, f->audit.missing_to);
-        else if (f->audit.cut > 0)
-                n = asprintf(&text, "a torn end of %" PRIu64 " bytes was cut off the audit trail",
-                             f->audit.cut);
-        else if (f->audit.head_lost)
-                n = asprintf(&text,
-                             "the head of the audit trail (%s) was lost; it was made anew from the trail",
-                             AUDIT_HEAD_FILE);
-        else if (damaged && f->damaged)
-                n = asprintf(&text, "damaged state files, not used: %s", damaged);
-        else
-                return NULL;
-        return n < 0 ? NULL : text;
-}
 
 static void rollback_deinit(Rollback *b)
 {
@@ -382,6 +352,19 @@ static int commit_records(CommitJob *c, uint64_t commit)
         return r;
 }
 
+/* What no snapshot speaks of any more. If this fails, a file without a state is read as none, and memory of
+ * another generation is not read. */
+static void commit_sweep(const CommitJob *c)
+{
+        const RecorderDisk *rd = c->recorder;
+
+        if (c->file && !c->state)
+                (void)disk_remove(rd->disk, rd->servicesfd, c->file, 0);
+        if (c->file && (!c->state || (c->memory.block && c->memory.offset == 0)))
+                (void)memory_file_sweep(rd->disk, rd->servicesfd, c->service,
+                                        c->state ? c->memory.generation : 0);
+}
+
 static int commit_run(Job *job)
 {
         CommitJob *c = (CommitJob *)job;
@@ -397,6 +380,10 @@ static int commit_run(Job *job)
                 r = rollback_do(rd);
         if (r < 0)
                 return r;
+        if (c->memory.block)
+                r = memory_file_write(rd->disk, rd->servicesfd, c->service, &c->memory);
+        if (r < 0)
+                return r;
         commit = ++rd->last_commit;
         if (c->file) {
                 r = commit_snapshot(c, commit);
@@ -409,9 +396,7 @@ static int commit_run(Job *job)
                 return r;
         }
         rollback_deinit(&rd->rollback);
-        /* If this fails, a file without a state stays: it is read as none. */
-        if (c->file && !c->state)
-                (void)disk_remove(rd->disk, rd->servicesfd, c->file, 0);
+        commit_sweep(c);
         if (rd->journal) {
                 size_t i;
                 json_t *record;
@@ -428,7 +413,9 @@ static void commit_job_free(CommitJob *c)
         *c->link = c->next;
         if (c->next)
                 c->next->link = c->link;
+        free(c->service);
         free(c->file);
+        free(c->memory.block);
         json_decref(c->state);
         json_decref(c->records);
         free(c);
@@ -450,6 +437,8 @@ static int commit_copy(CommitJob *c, const RecorderDisk *rd, Commit *commit)
 {
         bool complete = true;
 
+        c->memory = commit->memory;
+        commit->memory.block = NULL;
         c->records = json_array();
         for (size_t i = 0; i < commit->n_records; i++) {
                 json_t *record = audit_record_new(&commit->records[i], rd->boot, rd->host);
@@ -460,9 +449,10 @@ static int commit_copy(CommitJob *c, const RecorderDisk *rd, Commit *commit)
                         complete = false;
         }
         if (commit->service) {
+                c->service = strdup(commit->service);
                 c->file = snapshot_file_name(commit->service);
                 c->state = json_deep_copy(commit->snapshot);
-                if (!c->file || (commit->snapshot && !c->state))
+                if (!c->service || !c->file || (commit->snapshot && !c->state))
                         complete = false;
         }
         json_decref(commit->snapshot);
@@ -478,6 +468,7 @@ static int recorder_disk_commit(Recorder *recorder, Commit *commit, CommitDone d
 
         if (!c) {
                 json_decref(commit->snapshot);
+                free(commit->memory.block);
                 for (size_t i = 0; i < commit->n_records; i++)
                         json_decref(commit->records[i].members);
                 return err_origin(-ENOMEM);
@@ -518,6 +509,16 @@ static int recorder_disk_load(Recorder *recorder, const char *service, json_t **
         return 0;
 }
 
+static int recorder_disk_recall(Recorder *recorder, const char *service, uint64_t generation, uint64_t length,
+                                MemoryVisitor visit, void *userdata)
+{
+        RecorderDisk *rd = (RecorderDisk *)recorder;
+
+        if (rd->servicesfd < 0)
+                return err_origin(-EIO);
+        return err_trace(memory_file_read(rd->servicesfd, service, generation, length, visit, userdata));
+}
+
 static Recorder *recorder_disk_free(Recorder *recorder)
 {
         RecorderDisk *rd = (RecorderDisk *)recorder;
@@ -537,6 +538,7 @@ static Recorder *recorder_disk_free(Recorder *recorder)
 static const RecorderOps recorder_disk_ops = {
         .commit = recorder_disk_commit,
         .load = recorder_disk_load,
+        .recall = recorder_disk_recall,
         .free = recorder_disk_free,
 };
 

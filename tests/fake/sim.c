@@ -40,6 +40,44 @@ static void commit_done(Sim *s, void *data)
         free(c);
 }
 
+/* As on disk: what is behind the offset goes, the block comes. */
+static void memory_write(Sim *s, const MemoryWrite *w)
+{
+        SimMemory *m = &s->memory[0];
+
+        if (w->generation != m->generation) {
+                free(s->memory[1].log);
+                s->memory[1] = *m;
+                *m = (SimMemory){ .generation = w->generation };
+        }
+        assert(w->offset <= m->len);
+        m->len = w->offset + MEMORY_BLOCK_HEADER + w->len;
+        m->log = realloc(m->log, m->len);
+        assert(m->log);
+        memcpy(m->log + w->offset, &w->len, sizeof(w->len));
+        memcpy(m->log + w->offset + MEMORY_BLOCK_HEADER, w->block, w->len);
+}
+
+static int recorder_recall_one(Recorder *r, const char *service, uint64_t generation, uint64_t length,
+                               MemoryVisitor visit, void *userdata)
+{
+        const Sim *s = (const Sim *)((char *)r - offsetof(Sim, recorder));
+        const SimMemory *m = &s->memory[s->memory[0].generation != generation];
+        size_t len;
+
+        (void)service;
+        assert(m->generation == generation && length <= m->len);
+        for (size_t at = 0; at < length; at += MEMORY_BLOCK_HEADER + len) {
+                int k;
+
+                memcpy(&len, m->log + at, sizeof(len));
+                k = visit(userdata, m->log + at + MEMORY_BLOCK_HEADER, len);
+                if (k < 0)
+                        return k;
+        }
+        return 0;
+}
+
 static int commit(Recorder *r, Commit *c, CommitDone done, void *userdata)
 {
         Sim *s = (Sim *)((char *)r - offsetof(Sim, recorder));
@@ -47,6 +85,9 @@ static int commit(Recorder *r, Commit *c, CommitDone done, void *userdata)
         bool dies = sim_moment(s);
 
         *pending = (SimCommit){ .done = done, .userdata = userdata, .r = s->commit_error };
+        if (c->memory.block && !dies) /* also of a commit that fails afterwards */
+                memory_write(s, &c->memory);
+        free(c->memory.block);
         if (!dies && s->commit_error == 0) {
                 if (c->service && c->snapshot)
                         json_object_set(s->snapshots, c->service, c->snapshot);
@@ -79,7 +120,9 @@ static int recorder_load_one(Recorder *r, const char *service, json_t **ret)
         return 0;
 }
 
-static const RecorderOps recorder_ops = { .commit = commit, .load = recorder_load_one };
+static const RecorderOps recorder_ops = { .commit = commit,
+                                          .load = recorder_load_one,
+                                          .recall = recorder_recall_one };
 
 /* ---- ports ---- */
 
@@ -311,6 +354,8 @@ void sim_free(Sim *s)
         engine_free(s->engine);
         settings_unref(s->settings);
         json_decref(s->snapshots);
+        free(s->memory[0].log);
+        free(s->memory[1].log);
         json_decref(s->records);
         json_decref(s->reply);
         free(s->messages);

@@ -17,6 +17,12 @@ typedef struct SimCommit {
         int r;
 } SimCommit;
 
+typedef struct SimMemory {
+        uint64_t generation;
+        uint8_t *log;
+        size_t len;
+} SimMemory;
+
 struct Sim {
         SimConfig config;
         Settings *settings;
@@ -39,6 +45,7 @@ struct Sim {
 
         /* the record */
         json_t *snapshots, *records;
+        SimMemory memory[2]; /* the log that the engine keeps: this generation, and the one before */
         size_t counts[_AUDIT_EVENT_MAX]; /* of the records, by event */
         int commit_error;
 
