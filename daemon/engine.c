@@ -49,9 +49,23 @@ static usec_t watch_deadline(const Watch *w)
         return at;
 }
 
+/* Sent while all is well: in an incident they would only be more mail that waits, and evidence against itself. */
+static void watch_allow_canaries(Watch *w)
+{
+        bool allowed = w->run == RUN_RUNNING && !state_is_recovering(w->incident.state) &&
+                       !w->pending.active && !w->acting && !w->resuming && !w->shutdown;
+
+        if (w->canaries != allowed)
+                w->ports.canaries(w->ports.userdata, w->index, allowed);
+        w->canaries = allowed;
+}
+
 void engine_leave(Engine *e)
 {
         usec_t at = USEC_INFINITY;
+
+        for (size_t k = 0; k < e->n_watches; k++)
+                watch_allow_canaries(&e->watches[k]);
 
         for (size_t k = 0; k < e->n_watches; k++)
                 at = earlier(at, watch_deadline(&e->watches[k]));

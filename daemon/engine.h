@@ -51,6 +51,8 @@ typedef struct ServicePorts {
         /* A trial is watched now (or no longer): probes are to be asked more often than once in a settle
          * time. */
         void (*hurry)(void *userdata, size_t service, bool on);
+        /* Canaries may be sent through the service now, or no longer. */
+        void (*canaries)(void *userdata, size_t service, bool allowed);
         /* Message files opened since the last mark; @mark begins anew. Where nothing watches them, those that
          * are open now. */
         void (*history)(void *userdata, size_t service, bool mark, SeenFileHandler handler,

@@ -257,6 +257,8 @@ static void on_outcome(void *userdata, const Outcome *o)
         }
         if (!action_is_read(o->kind))
                 record_outcome(w, o);
+        if (o->kind == ACTION_PLACE)
+                watch_spare_canaries(w);
         take_inventory(w, o, &ev);
         take_messages(w, o);
         take_stores(w, o);
@@ -354,6 +356,7 @@ void watch_perform(Watch *w, ActionKind kind, const Step *step)
                      .store = STORE_ALL,
                      .with_causes = step->with_causes,
                      .healthy = w->finding.verdict == VERDICT_HEALTHY && w->incident.state == STATE_HEALTHY,
+                     .spare_canaries = kind == ACTION_PLACE && w->incident.rung == RUNG_SUSPECTS,
                      .roster = &w->roster };
         int r;
 

@@ -50,10 +50,26 @@ static size_t search_index(const Watch *w, uint32_t message)
         return w->search_of[message] - 1;
 }
 
+void watch_spare_canaries(Watch *w)
+{
+        for (uint32_t k = 0; k < w->roster.n; k++) {
+                if (!(w->roster.entries[k].flags & MESSAGE_CANARY) || !message_set_has(&w->suspects, k))
+                        continue;
+                w->roster.entries[k].flags &= (uint16_t)~MESSAGE_SUSPECT;
+                message_set_remove(&w->suspects, k);
+                message_set_remove(&w->held, k);
+                watch_note(w, REASON_EVIDENCE,
+                           "a message in flight is unjamd's own canary: it is no suspect");
+        }
+}
+
 void watch_suspect(Watch *w, uint32_t message, MessageFlag flag)
 {
+        if (w->roster.entries[message].flags & MESSAGE_CANARY)
+                flag &= ~MESSAGE_SUSPECT;
         w->roster.entries[message].flags |= (uint16_t)flag;
-        (void)message_set_add(&w->suspects, message);
+        if (flag & MESSAGE_SUSPECT)
+                (void)message_set_add(&w->suspects, message);
         if (search_index(w, message) != SIZE_MAX)
                 bits_set(w->inflight, search_index(w, message));
         w->memory_dirty = true;

@@ -102,6 +102,7 @@ struct Watch {
         bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */
         usec_t resume_at;    /* ... but not longer than this (monotonic) */
         RunState run;        /* the manager's last word */
+        bool canaries;       /* may be sent */
         bool first_start;    /* embedded: this unjamd has started it once */
         usec_t check_at;     /* monotonic: the next baseline of cause checks; 0: as soon as it is healthy */
         usec_t paused_until; /* monotonic; 0: not paused */
@@ -144,6 +145,8 @@ void watch_trial_ended(Watch *w);
 
 /* engine_search.c */
 void watch_suspect(Watch *w, uint32_t message, MessageFlag flag);
+/* What has turned out to be a canary is no suspect any more. */
+void watch_spare_canaries(Watch *w);
 uint64_t watch_fresh_suspects(Watch *w);
 int watch_plan(Watch *w, Event *ret);
 int watch_feed(Watch *w, bool failed);

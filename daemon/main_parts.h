@@ -4,6 +4,7 @@
 
 #include "act/manager.h"
 #include "main_world.h"
+#include "model/canary.h"
 #include "observe/journal.h"
 #include "observe/source.h"
 
@@ -33,6 +34,8 @@ struct World {
         Runner *runner;
         Worker *proc_worker;
         JournalReader *journal;
+        bool has_canaries;
+        CanaryKey canary_key;
         int procfd;
         SpoolWorker *spool_workers;
         size_t n_spool_workers;

@@ -98,6 +98,7 @@ static bool process_belongs(void *userdata, pid_t pid)
 static int make_probes(World *w, Service *service, const SourceContext *c, Source **ret)
 {
         const ProbeSpec spec = { .runner = w->runner,
+                                 .canary_key = &w->canary_key,
                                  .run_dir = w->settings->run_dir,
                                  .belongs = process_belongs,
                                  .userdata = service };

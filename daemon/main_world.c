@@ -13,6 +13,7 @@
 
 #include "act/service_actuator.h"
 #include "base/cleanup.h"
+#include "base/key_file.h"
 #include "base/text.h"
 #include "observe/inflight.h"
 #include "observe/probe.h"
@@ -112,7 +113,8 @@ static int make_actuator(World *w, const ServiceSettings *s, Service *service)
                                          .service = s,
                                          .runner = w->runner,
                                          .proc_worker = w->proc_worker,
-                                         .disk = disk_posix() };
+                                         .disk = disk_posix(),
+                                         .canary_key = w->has_canaries ? &w->canary_key : NULL };
         Actuator *real = NULL;
         int r = world_spool_worker(w, s->n_stores ? s->stores[0].dirs[0] : NULL, &config.spool_worker);
 
@@ -219,6 +221,14 @@ static void port_hurry(void *userdata, size_t service, bool on)
                 probe_source_set_pace(w->services[service].probes, on ? settle / HURRY_PROBES : 0);
 }
 
+static void port_canaries(void *userdata, size_t service, bool allowed)
+{
+        World *w = userdata;
+
+        if (w->services[service].probes)
+                probe_source_allow_canaries(w->services[service].probes, allowed);
+}
+
 static Now port_now(void *userdata)
 {
         (void)userdata;
@@ -304,6 +314,7 @@ static int make_engine(World *w)
                                           .expect = port_expect,
                                           .history = port_history,
                                           .hurry = port_hurry,
+                                          .canaries = port_canaries,
                                           .userdata = w };
         r = engine_new(&w->engine, w->settings, &ports, list);
         free(list);
@@ -318,10 +329,29 @@ static bool any_rules(const Settings *s)
         return false;
 }
 
+static bool any_canaries(const Settings *s)
+{
+        for (size_t k = 0; k < s->n_services; k++)
+                for (size_t i = 0; i < s->services[k].n_probes; i++)
+                        if (s->services[k].probes[i].kind == PROBE_CANARY)
+                                return true;
+        return false;
+}
+
+static int load_canary_key(World *w)
+{
+        w->has_canaries = any_canaries(w->settings);
+        return w->has_canaries ? key_file_load(disk_posix(), w->settings->state_dir, "canary.key",
+                                               w->canary_key.bytes, sizeof(w->canary_key.bytes))
+                               : 0;
+}
+
 static int make_commons(World *w)
 {
         int r = worker_new(&w->proc_worker, w->context.event, "proc");
 
+        if (r == 0)
+                r = load_canary_key(w);
         if (r == 0)
                 r = w->context.bus ? runner_systemd_new(&w->runner, w->context.event, w->context.bus, SYSTEMD)
                                    : runner_fork_new(&w->runner, w->context.event);

@@ -33,6 +33,7 @@ static void task_free(Task *t)
         }
         free(t->messages);
         free(t->message_ids);
+        message_set_deinit(&t->sifted);
         json_decref(t->data);
         free(t->detail);
         free(t->invocation);

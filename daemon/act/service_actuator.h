@@ -14,6 +14,7 @@
 #include "act/actuator.h"
 #include "act/manager.h"
 #include "act/spool.h"
+#include "model/canary.h"
 
 typedef struct ServiceActuatorConfig {
         sd_event *event;
@@ -23,6 +24,7 @@ typedef struct ServiceActuatorConfig {
         Worker *spool_worker;
         Worker *proc_worker;
         Disk *disk;
+        const CanaryKey *canary_key; /* or NULL: no canaries are sent on this host */
 } ServiceActuatorConfig;
 
 /* The workers must be freed before the actuator. Return: 0 or a negated errno (then the manager stays the

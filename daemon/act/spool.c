@@ -237,6 +237,11 @@ int spool_new(Spool **ret, const ServiceSettings *service, Disk *disk)
         return 0;
 }
 
+const ServiceSettings *spool_service(const Spool *s)
+{
+        return s->service;
+}
+
 Spool *spool_free(Spool *s)
 {
         if (!s)

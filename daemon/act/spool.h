@@ -27,6 +27,9 @@ static inline void spool_freep(Spool **s)
         spool_free(*s);
 }
 
+/* Whose stores these are. */
+const ServiceSettings *spool_service(const Spool *s);
+
 /* What each call reports; all members may be left alone by a call that has nothing to say of them. */
 typedef struct SpoolReport {
         Inventory *inventory; /* in/out, NULL: not wanted */

@@ -9,6 +9,8 @@
  */
 #include "act/spool_private.h"
 
+#include "model/canary.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,26 @@ static void file_digest(int root, const char *path, const struct stat *st, Messa
                 return;
         f->has_sha256 = now.st_size == st->st_size && same_time(&now.st_mtim, &st->st_mtim) &&
                         same_time(&now.st_ctim, &st->st_ctim);
+}
+
+/* A canary's queue file has its header near the beginning, whatever the server's format is. */
+static int canary_look(int root, const char *path, Message *m)
+{
+        _cleanup_(closep) int fd = file_open_beneath(root, path, O_RDONLY | O_NOFOLLOW);
+        _cleanup_(freep) char *bytes = NULL;
+        char token[CANARY_TOKEN_SIZE];
+        ssize_t n;
+
+        if (fd < 0 || m->canary)
+                return 0;
+        bytes = malloc(CANARY_LOOK_SIZE);
+        if (!bytes)
+                return err_origin(-ENOMEM);
+        n = pread(fd, bytes, CANARY_LOOK_SIZE, 0);
+        if (n <= 0 || !canary_find(bytes, (size_t)n, token))
+                return 0;
+        m->canary = strdup(token);
+        return m->canary ? 0 : err_origin(-ENOMEM);
 }
 
 static int files_add(Message *m, const MessageFile *f)
@@ -78,7 +100,9 @@ static int record_file(const Recorder *rec, const char *path, FileType *ret)
                 file_digest(root, path, &st, &f);
         if (asprintf(&f.path, "%s/%s", rec->shown, path) < 0)
                 return err_origin(-ENOMEM);
-        r = files_add(rec->message, &f);
+        r = f.type == FILE_REGULAR ? canary_look(root, path, rec->message) : 0;
+        if (r == 0)
+                r = files_add(rec->message, &f);
         if (r < 0) {
                 free(f.path);
                 return err_trace(r);

@@ -10,6 +10,7 @@
 #include "act/causes.h"
 #include "act/collect.h"
 #include "act/service_actuator.h"
+#include "act/sift.h"
 
 typedef struct ServiceActuator ServiceActuator;
 typedef struct Task Task;
@@ -29,6 +30,7 @@ struct Task {
         bool has_evidence;
         const CauseResult *causes;
         size_t n_causes;
+        MessageSet sifted; /* the action's set without canaries */
         Message *messages;
         char **message_ids;
         size_t n_messages;

@@ -97,6 +97,21 @@ static int move(Task *t, SpoolReport *report)
         return -EINVAL;
 }
 
+/* Suspects are held, but for canaries. */
+static int sift(Task *t)
+{
+        const CanaryKey *key = t->owner->config.canary_key;
+        Action *a = &t->action;
+        int r;
+
+        if (!a->spare_canaries || !key || !a->set)
+                return 0;
+        r = sift_canaries(t->owner->spool, key, a->incident, a->roster, a->set, &t->sifted);
+        if (r == 0)
+                a->set = &t->sifted;
+        return r;
+}
+
 static int work_move(Task *t)
 {
         ServiceActuator *owner = t->owner;
@@ -107,7 +122,9 @@ static int work_move(Task *t)
                 r = task_wait_for_strangers(t);
         if (r < 0)
                 return r;
-        r = move(t, &report);
+        r = sift(t);
+        if (r == 0)
+                r = move(t, &report);
         take_detail(t, &report);
         if (r < 0)
                 return r;

@@ -5,6 +5,7 @@
  * Names are compared pairwise: a configuration has tens of them. Test: tests/unit/test_config_checks.c.
  */
 #include "config/parts.h"
+#include "config/path.h"
 
 #include <string.h>
 
@@ -77,12 +78,46 @@ static void check_event_names(Loader *l, size_t service)
                         }
 }
 
+static bool mailbox_in_store(const ServiceSettings *s, const char *path)
+{
+        for (size_t i = 0; i < s->n_stores; i++)
+                for (size_t k = 0; s->stores[i].dirs && s->stores[i].dirs[k]; k++)
+                        if (path_inside(path, s->stores[i].dirs[k]))
+                                return true;
+        return false;
+}
+
+/* Two canaries of one mailbox would take out each other's; mail in a store is not ours to take. */
+static void check_mailbox(Loader *l, size_t service, size_t probe)
+{
+        const char *path = l->settings->services[service].probes[probe].arrives;
+        const config_setting_t *at =
+                setting_member(setting_element(l->services[service], "probes", probe), "arrives");
+
+        for (size_t i = 0; path && i < l->settings->n_services; i++) {
+                const ServiceSettings *s = &l->settings->services[i];
+
+                if (mailbox_in_store(s, path))
+                        loader_fault(l, at,
+                                     "arrives: \"%s\" is in a store; write where the message is delivered to",
+                                     path);
+                for (size_t k = 0; k < s->n_probes && (i < service || (i == service && k < probe)); k++)
+                        if (s->probes[k].arrives && strcmp(s->probes[k].arrives, path) == 0)
+                                repeated(l, at,
+                                         setting_member(setting_element(l->services[i], "probes", k),
+                                                        "arrives"),
+                                         path);
+        }
+}
+
 void checks_names(Loader *l)
 {
         check_service_names(l);
         for (size_t i = 0; i < l->settings->n_services; i++) {
                 check_store_names(l, i);
                 check_event_names(l, i);
+                for (size_t k = 0; k < l->settings->services[i].n_probes; k++)
+                        check_mailbox(l, i, k);
         }
 }
 

@@ -7,6 +7,8 @@
  */
 #include "config/parts.h"
 
+#include "base/cleanup.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,24 +93,11 @@ const Key probe_keys[] = {
         RANGE("timeout", KEY_TIME, ProbeSettings, timeout, 10 * USEC_PER_MSEC, USEC_PER_HOUR),
         RANGE("failures", KEY_COUNT, ProbeSettings, failures, 1, 1000),
         RANGE("slow", KEY_TIME, ProbeSettings, slow, USEC_PER_MSEC, USEC_PER_HOUR),
-        LATER("submit"),
-        LATER("arrives"),
-        LATER("within"),
+        PLAIN("submit", KEY_ARGV, ProbeSettings, submit),
+        PLAIN("arrives", KEY_PATH, ProbeSettings, arrives),
+        RANGE("within", KEY_TIME, ProbeSettings, within, 100 * USEC_PER_MSEC, USEC_PER_DAY),
         {},
 };
-
-/* A canary brings keys of its own: one fault is enough for such a probe. */
-static bool probe_is_later(Loader *l, const config_setting_t *group)
-{
-        const config_setting_t *s =
-                config_setting_is_group(group) ? config_setting_get_member(group, "type") : NULL;
-        const char *type = s ? config_setting_get_string(s) : NULL;
-
-        if (!type || probe_kind_from_string(type) != PROBE_CANARY)
-                return false;
-        loader_fault(l, s, "type: \"canary\" is not supported yet; remove this probe");
-        return true;
-}
 
 /* Where it connects to: an address or a path, as the type wants it. */
 static void target_check(Loader *l, const config_setting_t *group, const ProbeSettings *p)
@@ -131,6 +120,19 @@ static void target_check(Loader *l, const config_setting_t *group, const ProbeSe
                              sizeof(local.sun_path) - 1);
 }
 
+static void canary_check(Loader *l, const config_setting_t *group, bool is_canary)
+{
+        static const char *const keys[] = { "submit", "arrives", "within" };
+
+        for (size_t i = 0; !is_canary && i < ELEMENTSOF(keys); i++)
+                loader_forbid(l, group, keys[i], "is for type \"canary\" only");
+        if (!is_canary)
+                return;
+        loader_require(l, group, "submit",
+                       "submit = [ \"/usr/sbin/sendmail\", \"-i\", \"canary@localhost\" ]");
+        loader_require(l, group, "arrives", "arrives = \"/path/of/Maildir\"");
+}
+
 /* Which keys a type needs can only be said when all of them are read. */
 static void probe_read(Loader *l, const config_setting_t *group, void *item)
 {
@@ -141,27 +143,23 @@ static void probe_read(Loader *l, const config_setting_t *group, void *item)
                 .interval = 15 * USEC_PER_SEC,
                 .timeout = 5 * USEC_PER_SEC,
                 .failures = 3,
+                .within = USEC_PER_MIN,
         };
-        if (probe_is_later(l, group))
-                return;
         keys_read(l, group, probe_keys, p);
         if (!config_setting_is_group(group) ||
             !loader_require(l, group, "type", "type = \"smtp\", \"tcp\" or \"exec\"") || p->kind < 0)
                 return;
-        if (probe_connects(p->kind)) {
+        if (probe_connects(p->kind))
                 target_check(l, group, p);
-        } else {
-                const char *why =
-                        p->kind == PROBE_EXEC ? "is not for type \"exec\"" : "is not for type \"heartbeat\"";
-
-                loader_forbid(l, group, "address", why);
-                if (p->kind == PROBE_EXEC)
-                        loader_forbid(l, group, "path", why);
-        }
+        else
+                loader_forbid(l, group, "address", "is for types that connect");
+        if (p->kind == PROBE_EXEC || p->kind == PROBE_CANARY)
+                loader_forbid(l, group, "path", "is for local sockets and heartbeats");
         if (p->kind == PROBE_EXEC)
                 loader_require(l, group, "command", "command = [ \"/path/of/program\" ]");
         else
                 loader_forbid(l, group, "command", "is for type \"exec\" only");
+        canary_check(l, group, p->kind == PROBE_CANARY);
 }
 
 void probes_read(Loader *l, const config_setting_t *s, void *target)

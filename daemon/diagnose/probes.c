@@ -108,7 +108,8 @@ usec_t probes_pending(const Probes *p)
                 const ProbeWatch *w = p->probes + i;
                 usec_t t = usec_add(w->settings->interval, w->settings->timeout);
 
-                if (!w->known && t > longest)
+                /* Canaries are not sent before it counts as healthy. */
+                if (!w->known && w->settings->kind != PROBE_CANARY && t > longest)
                         longest = t;
         }
         return longest;

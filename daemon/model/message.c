@@ -24,6 +24,7 @@ void message_deinit(Message *m)
         free(m->files);
         free(m->id);
         free(m->store);
+        free(m->canary);
         strv_free(m->evidence);
         *m = (Message){};
 }

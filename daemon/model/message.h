@@ -38,6 +38,7 @@ typedef struct Message {
         double weight;
         char **evidence; /* why it is suspected: "held_open", "named_in_log", "odd_kind" ... */
         bool maybe_repeated;
+        char *canary; /* the token of a canary in it, not verified; NULL: none. Not part of the record */
 } Message;
 
 void message_deinit(Message *m);
@@ -65,6 +66,7 @@ typedef enum MessageFlag {
         MESSAGE_SUSPECT = 1 << 7, /* held open, or odd: suspects first */
         MESSAGE_NAMED = 1 << 8,   /* a log line names it: orders trials, nothing more */
         MESSAGE_IGNORED = 1 << 9, /* waits rightly (stall.ignore) */
+        MESSAGE_CANARY = 1 << 10, /* unjamd's own: never suspected */
 } MessageFlag;
 
 typedef struct RosterEntry {

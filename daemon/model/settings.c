@@ -19,6 +19,8 @@ static void probes_free(ProbeSettings *probes, size_t n)
                 free(probes[i].address);
                 free(probes[i].path);
                 strv_free(probes[i].command);
+                strv_free(probes[i].submit);
+                free(probes[i].arrives);
         }
         free(probes);
 }

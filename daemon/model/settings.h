@@ -16,6 +16,9 @@ typedef struct ProbeSettings {
         char *address; /* "127.0.0.1:25", "[::1]:25" */
         char *path; /* a local socket, in place of an address; the file of a heartbeat, NULL: by datagram */
         char **command;
+        char **submit; /* canary: takes the message on its standard input */
+        char *arrives; /* canary: a Maildir or a file */
+        usec_t within; /* canary */
         usec_t interval, timeout;
         usec_t slow; /* 0: no warning */
         unsigned failures;

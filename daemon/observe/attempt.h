@@ -7,6 +7,7 @@
 
 #include "base/runner.h"
 #include "base/worker.h"
+#include "model/canary.h"
 #include "model/settings.h"
 #include "observe/heartbeat.h"
 
@@ -34,10 +35,11 @@ struct Attempt {
 typedef struct AttemptSpec {
         sd_event *event;
         const ProbeSettings *probe;
-        const char *service;  /* its name, for the names of what is run */
-        Runner *runner;       /* exec; may be NULL for the others */
-        Worker *worker;       /* waits for the disks of files; may be NULL for those without */
-        Heartbeat *heartbeat; /* heartbeat */
+        const char *service;         /* its name, for the names of what is run */
+        Runner *runner;              /* exec; may be NULL for the others */
+        Worker *worker;              /* waits for the disks of files; may be NULL for those without */
+        const CanaryKey *canary_key; /* canary */
+        Heartbeat *heartbeat;        /* heartbeat */
         AttemptDone done;
         void *userdata;
 } AttemptSpec;
@@ -54,6 +56,9 @@ int probe_smtp_start(Attempt **ret, const AttemptSpec *spec);
 int probe_exec_start(Attempt **ret, const AttemptSpec *spec);
 
 int probe_heartbeat_start(Attempt **ret, const AttemptSpec *spec);
+
+/* It has deadlines of its own: the Runner's, then the probe's `within`. */
+int probe_canary_start(Attempt **ret, const AttemptSpec *spec);
 
 static inline Attempt *attempt_free(Attempt *a)
 {

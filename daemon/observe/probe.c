@@ -37,7 +37,7 @@ struct ProbeSource {
         ProbeSpec spec;
         Worker *worker; /* or NULL: no probe looks at files */
         Probe *probes;
-        bool enabled;
+        bool enabled, canaries;
         usec_t pace;
 };
 
@@ -52,7 +52,7 @@ static usec_t pause_of(const Probe *p)
 {
         usec_t interval = p->settings->interval;
 
-        if (p->source->pace > 0 && p->source->pace < interval)
+        if (p->source->pace > 0 && p->source->pace < interval && p->settings->kind != PROBE_CANARY)
                 interval = p->source->pace;
         uint32_t spread = interval / 5 > UINT32_MAX ? UINT32_MAX : (uint32_t)(interval / 5);
         return interval - interval / 10 + (spread > 1 ? randombytes_uniform(spread) : 0);
@@ -96,6 +96,7 @@ static int attempt_start(Probe *p)
                 .service = p->source->context.settings->name,
                 .runner = p->source->spec.runner,
                 .worker = p->source->worker,
+                .canary_key = p->source->spec.canary_key,
                 .heartbeat = p->heartbeat,
                 .done = on_attempt,
                 .userdata = p,
@@ -113,11 +114,18 @@ static int attempt_start(Probe *p)
         case PROBE_HEARTBEAT:
                 return probe_heartbeat_start(&p->attempt, &spec);
         case PROBE_CANARY:
+                return probe_canary_start(&p->attempt, &spec);
         case _PROBE_KIND_MAX:
         case _PROBE_KIND_INVALID:
                 break;
         }
         return err_origin(-EOPNOTSUPP);
+}
+
+/* Does the attempt keep its deadline itself? */
+static bool probe_is_timed(const Probe *p)
+{
+        return p->settings->kind == PROBE_EXEC || p->settings->kind == PROBE_CANARY;
 }
 
 static void attempt_begin(Probe *p)
@@ -126,8 +134,8 @@ static void attempt_begin(Probe *p)
         int r = attempt_start(p);
         if (r < 0)
                 attempt_end(p, false, strerror(-r));
-        else if (p->settings->kind == PROBE_EXEC)
-                (void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF); /* the Runner keeps the deadline */
+        else if (probe_is_timed(p))
+                (void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
         else
                 (void)timer_set(p, p->settings->timeout);
 }
@@ -150,11 +158,13 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Each probe asks now, or again as soon as it has its answer. */
+/* Each probe asks now, or again as soon as it has its answer; a canary keeps to its times. */
 static void probes_ask(ProbeSource *s)
 {
         for (size_t i = 0; s->enabled && i < s->context.settings->n_probes; i++) {
                 Probe *p = &s->probes[i];
+                if (p->settings->kind == PROBE_CANARY)
+                        continue;
                 if (p->attempt)
                         p->again = true;
                 else
@@ -176,17 +186,38 @@ void probe_source_set_pace(Source *source, usec_t interval)
         probes_ask(s);
 }
 
+static void probe_drop(Probe *p)
+{
+        p->attempt = attempt_free(p->attempt);
+        p->again = false;
+        (void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
+}
+
+void probe_source_allow_canaries(Source *source, bool allowed)
+{
+        ProbeSource *s = (ProbeSource *)source;
+
+        if (s->canaries == allowed)
+                return;
+        s->canaries = allowed;
+        for (size_t i = 0; i < s->context.settings->n_probes; i++) {
+                Probe *p = &s->probes[i];
+                if (p->settings->kind != PROBE_CANARY)
+                        continue;
+                if (allowed && s->enabled)
+                        (void)timer_set(p, 0);
+                else
+                        probe_drop(p);
+        }
+}
+
 void probe_source_enable(Source *source, bool enabled)
 {
         ProbeSource *s = (ProbeSource *)source;
 
         s->enabled = enabled;
-        for (size_t i = 0; !enabled && i < s->context.settings->n_probes; i++) {
-                Probe *p = &s->probes[i];
-                p->attempt = attempt_free(p->attempt);
-                p->again = false;
-                (void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
-        }
+        for (size_t i = 0; !enabled && i < s->context.settings->n_probes; i++)
+                probe_drop(&s->probes[i]);
         probes_ask(s);
 }
 
@@ -224,11 +255,14 @@ static int memory_make(Probe *p)
                 .userdata = s->spec.userdata,
         };
 
-        if (p->settings->kind != PROBE_HEARTBEAT)
-                return 0;
+        bool looks = p->settings->kind == PROBE_CANARY ||
+                     (p->settings->kind == PROBE_HEARTBEAT && p->settings->path);
         /* A thread of its own: a scan of a large spool must not make a beat late. */
-        int r = p->settings->path && !s->worker ? worker_new(&s->worker, s->context.event, "probe") : 0;
-        return r < 0 ? err_trace(r) : err_trace(heartbeat_new(&p->heartbeat, &spec));
+        int r = looks && !s->worker ? worker_new(&s->worker, s->context.event, "probe") : 0;
+
+        if (r == 0 && p->settings->kind == PROBE_HEARTBEAT)
+                r = heartbeat_new(&p->heartbeat, &spec);
+        return err_trace(r);
 }
 
 static int probe_init(Probe *p, ProbeSource *s, size_t index)
@@ -236,8 +270,6 @@ static int probe_init(Probe *p, ProbeSource *s, size_t index)
         p->source = s;
         p->index = index;
         p->settings = &s->context.settings->probes[index];
-        if (p->settings->kind == PROBE_CANARY)
-                return err_origin(-EOPNOTSUPP);
         int r = sd_event_add_time_relative(s->context.event, &p->timer, CLOCK_MONOTONIC, 0,
                                            10 * USEC_PER_MSEC, on_timer, p);
         if (r < 0)

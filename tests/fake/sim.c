@@ -183,6 +183,14 @@ static void port_history(void *userdata, size_t service, bool mark, SeenFileHand
         handler(data, &f);
 }
 
+static void port_canaries(void *userdata, size_t service, bool allowed)
+{
+        Sim *s = userdata;
+
+        (void)service;
+        s->canaries = allowed;
+}
+
 static void port_hurry(void *userdata, size_t service, bool on)
 {
         (void)userdata;
@@ -202,6 +210,7 @@ void sim_engine_start(Sim *s)
                                  .expect = port_expect,
                                  .history = port_history,
                                  .hurry = port_hurry,
+                                 .canaries = port_canaries,
                                  .userdata = s };
 
         s->generation++;

@@ -57,7 +57,8 @@ struct Sim {
         unsigned n_acts;
 
         unsigned moments, crash_at;
-        bool dead; /* unjamd is, until sim_run() starts it again */
+        bool canaries; /* may be sent, as the engine says */
+        bool dead;     /* unjamd is, until sim_run() starts it again */
         json_t *reply;
         bool reply_ok;
 };

@@ -9,7 +9,7 @@ static void test_probes(void **state)
 
         tree_configure(t, "full.conf.in", "unjamd.conf");
         s = tree_load(t, 0, NULL);
-        assert_int_equal(s->services[0].n_probes, 8);
+        assert_int_equal(s->services[0].n_probes, 9);
         p = s->services[0].probes;
         assert_int_equal(p[0].kind, PROBE_SMTP);
         assert_string_equal(p[0].address, "127.0.0.1:25");
@@ -38,6 +38,10 @@ static void test_probes(void **state)
         assert_string_equal(p[6].path, "/run/alive");
         assert_int_equal(p[7].kind, PROBE_HEARTBEAT);
         assert_null(p[7].path);
+        assert_int_equal(p[8].kind, PROBE_CANARY);
+        assert_string_equal(p[8].submit[1], "-i");
+        assert_string_equal(p[8].arrives, "/var/mail/canary");
+        assert_int_equal(p[8].within, 7 * USEC_PER_SEC);
 }
 
 int main(void)

@@ -409,28 +409,16 @@ static void test_full_queue(void **state)
         watcher_deinit(&w);
 }
 
-static void test_not_built(void **state)
-{
-        ProbeSettings probe = { .kind = PROBE_CANARY };
-        const ProbeSpec spec = {};
-        Source *source = NULL;
-        Watcher w;
-
-        (void)state;
-        watcher_init(&w);
-        w.settings.probes = &probe;
-        w.settings.n_probes = 1;
-        assert_int_equal(probe_source_new(&source, &w.context, &spec), -EOPNOTSUPP);
-        watcher_deinit(&w);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_tcp),        cmocka_unit_test(test_smtp),
-                cmocka_unit_test(test_smtp_six),   cmocka_unit_test(test_silence),
-                cmocka_unit_test(test_pace),       cmocka_unit_test(test_exec),
-                cmocka_unit_test(test_not_built),  cmocka_unit_test(test_lmtp_and_local_sockets),
+                cmocka_unit_test(test_tcp),
+                cmocka_unit_test(test_smtp),
+                cmocka_unit_test(test_smtp_six),
+                cmocka_unit_test(test_silence),
+                cmocka_unit_test(test_pace),
+                cmocka_unit_test(test_exec),
+                cmocka_unit_test(test_lmtp_and_local_sockets),
                 cmocka_unit_test(test_full_queue),
         };
 
