@@ -392,10 +392,12 @@ void engine_tick(Engine *e)
         engine_leave(e);
 }
 
+/* A lock counts too: each start that ends in a crash may leave one behind for the next. */
 static bool has_rebuildable(const ServiceSettings *s)
 {
         for (size_t k = 0; k < s->n_stores; k++)
-                if (strv_length(s->stores[k].rebuildable) > 0 || s->stores[k].n_rebuild > 0)
+                if (strv_length(s->stores[k].rebuildable) > 0 || s->stores[k].n_rebuild > 0 ||
+                    s->stores[k].n_locks > 0)
                         return true;
         return false;
 }

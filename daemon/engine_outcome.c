@@ -85,6 +85,16 @@ static void take_evidence(Watch *w, const Outcome *o)
         (void)watch_record(w, AUDIT_EVIDENCE, data ? json_pack("{s:o}", "data", data) : NULL);
 }
 
+/* Is there anything that purging could put right? */
+static bool can_purge(const Watch *w)
+{
+        bool recreate = false;
+
+        for (size_t k = 0; k < w->settings->n_stores; k++)
+                recreate = recreate || w->settings->stores[k].n_recreate > 0;
+        return recreate || w->ladder.has_rebuildable;
+}
+
 static void take_causes(Watch *w, const Outcome *o, Event *ev)
 {
         for (size_t k = 0; k < o->n_causes; k++) {
@@ -98,7 +108,9 @@ static void take_causes(Watch *w, const Outcome *o, Event *ev)
                         ev->reason =
                                 c->kind == CAUSE_OTHER_SUPERVISOR ? REASON_OTHER_SUPERVISOR : REASON_VETO;
                 } else if (c->effect == EFFECT_REMEDY) {
-                        ev->purge = ev->purge || c->kind == CAUSE_REBUILDABLE_STATE;
+                        if ((c->kind == CAUSE_REBUILDABLE_STATE || c->kind == CAUSE_STALE_LOCK) &&
+                            can_purge(w))
+                                ev->purge = true;
                         ev->messages = ev->messages || c->kind == CAUSE_STUCK_MESSAGES;
                 }
         }

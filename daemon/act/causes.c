@@ -37,6 +37,8 @@ enum {
         OWN_PERMISSIONS,
         OWN_STUCK,
         OWN_SUPERVISOR,
+        OWN_STATE,
+        OWN_LOCK,
         N_OWN,
 };
 
@@ -61,8 +63,8 @@ typedef struct StoresJob {
         Causes *owner; /* NULL once nobody waits for it any more */
         StoresCheck check;
         char **names; /* of the service, for its supervisors; NULL: it has said that there is none */
-        int full, permissions, supervisor; /* 0, ..._E_FOUND, or a negated errno */
-        char *full_detail, *permissions_detail, *supervisor_detail;
+        int full, permissions, supervisor, state, lock; /* 0, ..._E_FOUND, or a negated errno */
+        char *full_detail, *permissions_detail, *supervisor_detail, *state_detail, *lock_detail;
 } StoresJob;
 
 struct Causes {
@@ -73,6 +75,7 @@ struct Causes {
         size_t n_checks;
         Baseline *baseline; /* n_checks + N_OWN, as the results */
         CauseResult *results;
+        char *state; /* what evidence says of rebuildable state */
 
         /* The round under way. */
         StoresJob *stores;
@@ -89,6 +92,8 @@ static void stores_job_free(StoresJob *j)
         free(j->full_detail);
         free(j->permissions_detail);
         free(j->supervisor_detail);
+        free(j->state_detail);
+        free(j->lock_detail);
         strv_free(j->names);
         free(j);
 }
@@ -231,6 +236,8 @@ static int stores_job_run(Job *job)
 {
         StoresJob *j = (StoresJob *)job;
 
+        j->state = stores_check_state(&j->check, &j->state_detail);
+        j->lock = stores_check_locks(&j->check, &j->lock_detail);
         j->full = stores_check_full(&j->check, &j->full_detail);
         if (!atomic_load(&job->cancel))
                 j->permissions = stores_check_permissions(&j->check, &j->permissions_detail);
@@ -259,6 +266,17 @@ static void stores_job_leave(Causes *c)
         c->stores = NULL;
 }
 
+/* Evidence, which names a file, says more than that one is missing. */
+static void state_result(Causes *c, int code, char *detail)
+{
+        if (!c->state) {
+                own_result(c, OWN_STATE, code, detail);
+                return;
+        }
+        own_result(c, OWN_STATE, STORES_E_FOUND, TAKE_PTR(c->state));
+        free(detail);
+}
+
 static void stores_job_done(Job *job, int r)
 {
         StoresJob *j = (StoresJob *)job;
@@ -270,6 +288,8 @@ static void stores_job_done(Job *job, int r)
                 own_result(c, OWN_PERMISSIONS, j->permissions, TAKE_PTR(j->permissions_detail));
                 own_result(c, OWN_STUCK, 0, NULL);
                 own_result(c, OWN_SUPERVISOR, j->supervisor, TAKE_PTR(j->supervisor_detail));
+                state_result(c, j->state, TAKE_PTR(j->state_detail));
+                own_result(c, OWN_LOCK, j->lock, TAKE_PTR(j->lock_detail));
                 stores_job_leave(c);
         }
         stores_job_free(j);
@@ -296,6 +316,8 @@ static int stores_on_timeout(sd_event_source *source, uint64_t usec, void *userd
         own_result(c, OWN_FULL, -ETIMEDOUT, NULL);
         own_result(c, OWN_PERMISSIONS, -ETIMEDOUT, NULL);
         own_result(c, OWN_SUPERVISOR, -ETIMEDOUT, NULL);
+        state_result(c, -ETIMEDOUT, NULL);
+        own_result(c, OWN_LOCK, -ETIMEDOUT, NULL);
         own_result(c, OWN_STUCK, STORES_E_FOUND, strdup("the disk of the stores does not answer"));
         round_check_end(c);
         return 0;
@@ -337,16 +359,23 @@ static int results_prepare(Causes *c)
         static const struct {
                 CauseKind kind;
                 const char *advice;
+                CauseEffect effect;
         } own[N_OWN] = {
                 [OWN_FULL] = { CAUSE_DISK_FULL,
-                               "make room on the disk of the spool, then let unjamd try again" },
+                               "make room on the disk of the spool, then let unjamd try again", EFFECT_VETO },
                 [OWN_PERMISSIONS] = { CAUSE_PERMISSIONS,
-                                      "see to it that the spool's directories are there and can be used" },
+                                      "see to it that the spool's directories are there and can be used",
+                                      EFFECT_VETO },
                 [OWN_STUCK] = { CAUSE_DISK_STUCK,
-                                "look after the disk: what asks it for anything waits for ever" },
+                                "look after the disk: what asks it for anything waits for ever",
+                                EFFECT_VETO },
                 [OWN_SUPERVISOR] = { CAUSE_OTHER_SUPERVISOR,
                                      "take the service out of the other supervisor's hands, or set "
-                                     "sole_supervisor = true if that is so already" },
+                                     "sole_supervisor = true if that is so already",
+                                     EFFECT_VETO },
+                [OWN_STATE] = { CAUSE_REBUILDABLE_STATE, "let unjamd put it out of the way, and make it anew",
+                                EFFECT_REMEDY },
+                [OWN_LOCK] = { CAUSE_STALE_LOCK, "let unjamd put the lock out of the way", EFFECT_REMEDY },
         };
 
         results_clear(c);
@@ -358,13 +387,19 @@ static int results_prepare(Causes *c)
                 c->results[i] = (CauseResult){
                         .check = configured ? i : SIZE_MAX,
                         .kind = (int)(configured ? s->cause : own[i - c->n_checks].kind),
-                        .effect = (int)(configured ? s->effect : EFFECT_VETO),
+                        .effect = (int)(configured ? s->effect : own[i - c->n_checks].effect),
                         .advice = strdup_null(advice),
                 };
                 if (advice && !c->results[i].advice)
                         return err_origin(-ENOMEM);
         }
         return 0;
+}
+
+void causes_set_state(Causes *c, char *why)
+{
+        free(c->state);
+        c->state = why;
 }
 
 int causes_run(Causes *c, bool healthy, CausesDone done, void *userdata)
@@ -450,6 +485,7 @@ Causes *causes_free(Causes *c)
         }
         results_clear(c);
         free(c->results);
+        free(c->state);
         free(c->baseline);
         free(c->checks);
         free(c);

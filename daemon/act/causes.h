@@ -3,7 +3,7 @@
 /*
  * Causes: is it the configuration rather than a message? The checks of one service: its own programs
  * (ServiceSettings.causes), and those that unjamd makes itself: disk_full, permissions and disk_stuck of its
- * stores.
+ * stores, rebuildable_state and stale_lock of what is configured there, other_supervisor.
  *
  * A veto counts only if its check passed while the service was last healthy: run with @healthy now and then,
  * and what failed even then is a note from then on. Without such a baseline a veto is a veto. The baseline is
@@ -30,6 +30,11 @@ typedef void (*CausesDone)(void *userdata, const CauseResult *results, size_t n)
 int causes_new(Causes **ret, const ServiceSettings *service, Runner *runner, Worker *worker);
 /* Cancels what is under way; done() is not called then. NULL is fine. */
 Causes *causes_free(Causes *c);
+/*
+ * What evidence says of rebuildable state, for the next round: it is the cause rebuildable_state. Takes @why;
+ * NULL: nothing.
+ */
+void causes_set_state(Causes *c, char *why);
 /*
  * Runs all checks, four at a time. done() is called once, from the loop. @healthy: the service is healthy
  * now, so this is the baseline. Return: 0, -EBUSY while one is under way, or another negated errno.

@@ -293,6 +293,7 @@ static Actuator *service_free(Actuator *actuator)
                 task_free(a->task);
         manager_free(a->config.manager);
         causes_free(a->causes);
+        strv_free(a->suspect_state);
         spool_free(a->spool);
         free(a);
         return NULL;

@@ -6,8 +6,8 @@
  * Everything here may wait for a disk and is called from a worker thread, never from the loop. The service
  * must be dead for all calls but spool_inventory, spool_message, spool_tidy, spool_quarantine (from hold
  * only), the operator's two, and spool_place with report->live (back to a store only). Every call looks at
- * the disk first and does what is missing, so each can be repeated after a crash at any point. Where messages
- * are is read from the disk itself. See the table of places at the top of spool.c.
+ * the disk first and does what is missing, so each can be repeated after a crash at any point. Where
+ * messages are is read from the disk itself. See the table of places at the top of spool.c.
  */
 
 #include "act/actuator.h"
@@ -40,17 +40,17 @@ typedef struct SpoolReport {
 } SpoolReport;
 
 /*
- * Scans store, hold and quarantine of each store into @roster: adds new messages (ARRIVED unless @first, then
- * BEFORE; odd kinds of file get SUSPECT), sets places, and marks what is in no place any more CONSUMED if
- * @ran (the service has run since the last inventory), else LOST.
+ * Scans store, hold and quarantine of each store into @roster: adds new messages (ARRIVED unless @first,
+ * then BEFORE; odd kinds of file get SUSPECT), sets places, and marks what is in no place any more CONSUMED
+ * if @ran (the service has run since the last inventory), else LOST.
  */
 int spool_inventory(Spool *s, const char *incident, Roster *roster, bool first, bool ran,
                     SpoolReport *report);
 
 /*
  * After it, exactly the messages of @held (NULL: none) and those in quarantine are out of the stores; a
- * message's control file leaves first and comes back last. With @store, only that store's messages are moved.
- * -ECANCELED between slices.
+ * message's control file leaves first and comes back last. With @store, only that store's messages are
+ * moved. -ECANCELED between slices.
  */
 int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet *held, size_t store,
                 SpoolReport *report);
@@ -61,9 +61,12 @@ int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet
  */
 int spool_set_aside(Spool *s, const char *incident, Roster *roster, size_t store, SpoolReport *report);
 
-/* Rebuildable files of @store (or all) into the incident's folder; read-only and immutable flags are cleared
- * first. */
-int spool_purge(Spool *s, const char *incident, size_t store, SpoolReport *report);
+/*
+ * Rebuildable files of @store (or all) into the incident's folder; read-only and immutable flags are
+ * cleared first. @only (strv) names those that are meant, NULL: all of them. Locks whose holder has gone go
+ * there as well; what must exist and does not is made.
+ */
+int spool_purge(Spool *s, const char *incident, size_t store, char *const *only, SpoolReport *report);
 
 /* Which messages go to quarantine, and what became of them. */
 typedef struct SpoolQuarantine {
@@ -84,8 +87,8 @@ int spool_quarantine(Spool *s, SpoolQuarantine *q, SpoolReport *report);
 /* The full record of one message with digests, wherever it is. -ENOENT if it is nowhere. */
 int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t index, Message *ret);
 /*
- * The same of several, in one walk of each store; store by store, those that are nowhere left out. The caller
- * frees them and *@ret.
+ * The same of several, in one walk of each store; store by store, those that are nowhere left out. The
+ * caller frees them and *@ret.
  */
 int spool_messages(Spool *s, const char *incident, const Roster *roster, const MessageSet *set, Message **ret,
                    size_t *ret_n);

@@ -1,16 +1,20 @@
 /*
  * spool_purge - rebuildable files out of the service's way
  *
- * A server's caches and indices (queue.dat of the articles) go to HOLD/incidents/INCIDENT/rebuildable, under
- * their own path, and stay there: nothing is deleted. Read-only is no obstacle for a rename; the immutable
- * and append-only flags are, and are cleared first. A directory goes as a whole. A file that is missing is
- * fine. What was purged before in the same incident gets a number. A file on another mount than hold cannot
- * go there: it is renamed where it is, to NAME.unjam-INCIDENT. Each is durable before the next is begun, so a
- * repeated call finds the first ones missing, which is fine, too. report->data: "purged" [{path, to,
- * cleared}]. Test: tests/unit/test_spool_purge.c.
+ * A server's caches and indices (queue.dat of the articles) go to HOLD/incidents/INCIDENT/rebuildable,
+ * under their own path, and stay there: nothing is deleted. Read-only is no obstacle for a rename; the
+ * immutable and append-only flags are, and are cleared first. A directory goes as a whole. A file that is
+ * missing is fine. What was purged before in the same incident gets a number. A file on another mount than
+ * hold cannot go there: it is renamed where it is, to NAME.unjam-INCIDENT. Each is durable before the next
+ * is begun, so a repeated call finds the first ones missing, which is fine, too. Locks that outlived their
+ * holder go the same way, and so does what is of another kind than it must be, before it is made anew
+ * (state_files.c). report->data: "purged" [{path, to, cleared}], "recreated" [{path}]. Test:
+ * tests/unit/test_spool_purge.c.
  */
 #include "act/spool_private.h"
 
+#include "act/state_files.h"
+#include "base/text.h"
 #include "model/json.h"
 
 #include <fcntl.h>
@@ -28,7 +32,8 @@ typedef struct Purge {
         Spool *spool;
         const SpoolStore *store;
         const char *incident;
-        int folder; /* HOLD/incidents/INCIDENT/rebuildable */
+        char *const *only; /* of the rebuildable files; NULL: all of them */
+        int folder;        /* HOLD/incidents/INCIDENT/rebuildable */
         SpoolReport *report;
 } Purge;
 
@@ -164,31 +169,86 @@ static int purge_file(const Purge *p, const char *path)
         return 0;
 }
 
+static int purge_one(const Purge *p, const char *path)
+{
+        int r = purge_file(p, path);
+
+        return r < 0 ? spool_fail(p->report, err_trace(r), "cannot purge", path, NULL) : 0;
+}
+
+static bool is_meant(const Purge *p, const char *path)
+{
+        return !p->only || strv_contains(p->only, path);
+}
+
 static int purge_files(const Purge *p)
 {
         const StoreSettings *settings = p->store->settings;
-        int r;
+        int r = 0;
 
-        for (char **f = settings->rebuildable; f && *f; f++) {
-                r = purge_file(p, *f);
-                if (r < 0)
-                        return spool_fail(p->report, err_trace(r), "cannot purge", *f, NULL);
+        for (char **f = settings->rebuildable; r == 0 && f && *f; f++)
+                if (is_meant(p, *f))
+                        r = purge_one(p, *f);
+        for (size_t i = 0; r == 0 && i < settings->n_rebuild; i++)
+                if (is_meant(p, settings->rebuild[i].path))
+                        r = purge_one(p, settings->rebuild[i].path);
+        return r;
+}
+
+/* Looked at again, now that the service is dead. A lock that cannot be told is left. */
+static int purge_locks(const Purge *p)
+{
+        _cleanup_(closep) int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const StoreSettings *settings = p->store->settings;
+        int r = procfd < 0 ? -errno : 0;
+
+        for (size_t i = 0; r == 0 && i < settings->n_locks; i++) {
+                _cleanup_(strv_freep) char **paths = NULL;
+
+                r = lock_paths(&settings->locks[i], &paths);
+                for (char **path = paths; r == 0 && path && *path; path++) {
+                        _cleanup_(freep) char *why = NULL;
+
+                        if (lock_stale(procfd, *path, &settings->locks[i], &why) == STATE_E_FOUND)
+                                r = purge_one(p, *path);
+                }
         }
-        for (size_t i = 0; i < settings->n_rebuild; i++) {
-                r = purge_file(p, settings->rebuild[i].path);
+        return r;
+}
+
+/* What is of the wrong kind goes into the folder like the rest. */
+static int recreate(const Purge *p)
+{
+        const StoreSettings *settings = p->store->settings;
+
+        for (size_t i = 0; i < settings->n_recreate; i++) {
+                const RecreateSettings *wanted = &settings->recreate[i];
+                _cleanup_(freep) char *why = NULL;
+                int r = state_wrong(wanted, &why);
+
+                if (r == 0)
+                        continue;
+                if (r == STATE_E_FOUND)
+                        r = purge_file(p, wanted->path);
+                if (r == 0)
+                        r = state_make(p->spool->disk, wanted);
                 if (r < 0)
-                        return spool_fail(p->report, err_trace(r), "cannot purge", settings->rebuild[i].path,
-                                          NULL);
+                        return spool_fail(p->report, err_trace(r), "cannot make", wanted->path, NULL);
+                spool_note(p->report, "recreated", wanted->path, NULL, 0);
         }
         return 0;
 }
 
-static int purge_store(Spool *s, size_t store, const char *incident, SpoolReport *report)
+static int purge_store(Spool *s, size_t store, const char *incident, char *const *only, SpoolReport *report)
 {
         _cleanup_(closep) int hold = -1, incidents = -1, folder = -1, rebuildable = -1;
-        Purge p = { .spool = s, .store = s->stores + store, .incident = incident, .report = report };
+        Purge p = {
+                .spool = s, .store = s->stores + store, .incident = incident, .only = only, .report = report
+        };
+        int r;
 
-        if (strv_length(p.store->settings->rebuildable) == 0 && p.store->settings->n_rebuild == 0)
+        if (strv_length(p.store->settings->rebuildable) == 0 && p.store->settings->n_rebuild == 0 &&
+            p.store->settings->n_recreate == 0 && p.store->settings->n_locks == 0)
                 return 0;
         hold = spool_hold_open(s, p.store, true);
         if (hold >= 0)
@@ -198,16 +258,21 @@ static int purge_store(Spool *s, size_t store, const char *incident, SpoolReport
         if (folder >= 0)
                 rebuildable = spool_subdir_open(s->disk, folder, "rebuildable", true);
         if (rebuildable < 0) {
-                int r = hold < 0 ? hold : incidents < 0 ? incidents : folder < 0 ? folder : rebuildable;
+                r = hold < 0 ? hold : incidents < 0 ? incidents : folder < 0 ? folder : rebuildable;
 
                 return spool_fail(report, err_trace(r), "cannot make a folder in", p.store->settings->hold,
                                   NULL);
         }
         p.folder = rebuildable;
-        return err_trace(purge_files(&p));
+        r = purge_files(&p);
+        if (r == 0)
+                r = purge_locks(&p);
+        if (r == 0)
+                r = recreate(&p);
+        return err_trace(r);
 }
 
-int spool_purge(Spool *s, const char *incident, size_t store, SpoolReport *report)
+int spool_purge(Spool *s, const char *incident, size_t store, char *const *only, SpoolReport *report)
 {
         if (!spool_name_ok(incident) || (store != STORE_ALL && store >= s->n_stores))
                 return err_origin(-EINVAL);
@@ -216,7 +281,7 @@ int spool_purge(Spool *s, const char *incident, size_t store, SpoolReport *repor
 
                 if (store != STORE_ALL && store != i)
                         continue;
-                r = purge_store(s, i, incident, report);
+                r = purge_store(s, i, incident, only, report);
                 if (r < 0)
                         return err_trace(r);
         }

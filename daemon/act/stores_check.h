@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * Stores check: the two causes that unjamd finds without a program, disk_full and permissions, over the
- * directories of a service's stores. Looking may wait for a disk: from a worker thread.
+ * Stores check: the causes that unjamd finds without a program, disk_full and permissions over the
+ * directories of a service's stores, and what is wrong with their state. Looking may wait for a disk: from
+ * a worker thread.
  */
 
 #include "base/clock.h"
@@ -12,8 +13,12 @@
 
 /* Where to look: copies, so that the configuration may go meanwhile. */
 typedef struct StoresCheck {
-        char **dirs;  /* must be there, be readable, and have space */
-        char **holds; /* are made when needed: looked at only if they are there */
+        char **dirs;                /* must be there, be readable, and have space */
+        char **holds;               /* are made when needed: looked at only if they are there */
+        RecreateSettings *recreate; /* path and kind only */
+        size_t n_recreate;
+        LockSettings *locks;
+        size_t n_locks;
 } StoresCheck;
 
 int stores_check_init(StoresCheck *c, const ServiceSettings *service);
@@ -28,9 +33,15 @@ int stores_check_full(const StoresCheck *c, char **ret_detail);
 /* A directory of a store is missing, unreadable, no directory, or on a file system that went read-only. */
 int stores_check_permissions(const StoresCheck *c, char **ret_detail);
 
+/* Something that must exist is missing, or of another kind. */
+int stores_check_state(const StoresCheck *c, char **ret_detail);
+/* A lock outlived the process that took it. */
+int stores_check_locks(const StoresCheck *c, char **ret_detail);
+
 /*
- * Pure: is a file system too full for a mail server? Less than 1 MiB, or less than one percent where that is
- * below a gigabyte; the same with 16 inodes, one percent and 10,000. What only root may use does not count.
+ * Pure: is a file system too full for a mail server? Less than 1 MiB, or less than one percent where that
+ * is below a gigabyte; the same with 16 inodes, one percent and 10,000. What only root may use does not
+ * count.
  */
 bool space_is_short(const struct statvfs *fs);
 bool inodes_are_short(const struct statvfs *fs);

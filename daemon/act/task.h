@@ -50,10 +50,11 @@ struct ServiceActuator {
         ServiceActuatorConfig config;
         Spool *spool; /* made by the first job that needs it; in the spool worker only, but for resolve */
         Causes *causes;
-        Task *task;    /* the one under way */
-        bool dead;     /* proved, and not started since */
-        bool ran;      /* it has run since the last inventory */
-        bool returned; /* mail was put back while it was dead: tell it after the start */
+        char **suspect_state; /* rebuildable files that evidence names: only they are purged; NULL: all are */
+        Task *task;           /* the one under way */
+        bool dead;            /* proved, and not started since */
+        bool ran;             /* it has run since the last inventory */
+        bool returned;        /* mail was put back while it was dead: tell it after the start */
 };
 
 /* Runs @work in @worker, then @then in the loop. Failure to submit ends the task. */

@@ -9,9 +9,11 @@
  *
  * Called by service_actuator. Test: tests/unit/test_service_actuator.c
  */
+#include "act/state_files.h"
 #include "act/task.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "model/json.h"
 
 #include <errno.h>
@@ -92,6 +94,18 @@ static void checked(void *userdata, const CauseResult *results, size_t n)
         task_submit(t, t->owner->config.spool_worker, task_inventory, inventory_done);
 }
 
+/* Does the evidence name a rebuildable file? Then it is a cause, and it alone is purged. */
+static void find_suspect_state(Task *t)
+{
+        ServiceActuator *a = t->owner;
+        char *why = NULL;
+
+        a->suspect_state = strv_free(a->suspect_state);
+        if (t->has_evidence && !t->action.healthy)
+                (void)state_suspect(a->config.service, &t->evidence, &a->suspect_state, &why);
+        causes_set_state(a->causes, why);
+}
+
 static void evidence_done(Task *t, int r)
 {
         ServiceActuator *a = t->owner;
@@ -103,6 +117,7 @@ static void evidence_done(Task *t, int r)
                 a->ran = true;
         }
         if (t->action.with_causes) {
+                find_suspect_state(t);
                 r = causes_run(a->causes, t->action.healthy, checked, t);
                 if (r == 0)
                         return;

@@ -43,12 +43,12 @@ static int run_start(Task *t, const char *name, char *const *argv, RunDone done)
         return runner_start(t->owner->config.runner, &spec, done, t, &t->run);
 }
 
-/* The n-th rebuild command over all stores, NULL after the last. */
-static char *const *rebuild_command(const ServiceSettings *s, size_t n)
+/* The n-th file over all stores that a command makes anew, NULL after the last. */
+static const RebuildSettings *rebuild_at(const ServiceSettings *s, size_t n)
 {
         for (size_t k = 0; k < s->n_stores; k++) {
                 if (n < s->stores[k].n_rebuild)
-                        return s->stores[k].rebuild[n].command;
+                        return &s->stores[k].rebuild[n];
                 n -= s->stores[k].n_rebuild;
         }
         return NULL;
@@ -59,7 +59,7 @@ static void rebuild_next(Task *t);
 static void rebuilt(void *userdata, const RunResult *result)
 {
         Task *t = userdata;
-        char *const *argv = rebuild_command(t->owner->config.service, t->next_command - 1);
+        char *const *argv = rebuild_at(t->owner->config.service, t->next_command - 1)->command;
 
         t->run = NULL;
         record_run(t, "rebuild", argv, result);
@@ -73,14 +73,18 @@ static void rebuilt(void *userdata, const RunResult *result)
 
 static void rebuild_next(Task *t)
 {
-        char *const *argv = rebuild_command(t->owner->config.service, t->next_command++);
+        const RebuildSettings *next;
         int r;
 
-        if (!argv) {
+        /* What was not purged needs no command. */
+        do
+                next = rebuild_at(t->owner->config.service, t->next_command++);
+        while (next && t->owner->suspect_state && !strv_contains(t->owner->suspect_state, next->path));
+        if (!next) {
                 task_finish(t, RESULT_DONE, REASON_NONE);
                 return;
         }
-        r = run_start(t, "rebuild", argv, rebuilt);
+        r = run_start(t, "rebuild", next->command, rebuilt);
         if (r < 0)
                 task_finish_errno(t, r);
 }
@@ -93,7 +97,8 @@ static int work_purge(Task *t)
         if (r == 0)
                 r = task_wait_for_strangers(t);
         if (r == 0)
-                r = spool_purge(t->owner->spool, t->action.incident, STORE_ALL, &report);
+                r = spool_purge(t->owner->spool, t->action.incident, STORE_ALL, t->owner->suspect_state,
+                                &report);
         if (report.detail) {
                 free(t->detail);
                 t->detail = report.detail;

@@ -8,6 +8,10 @@
 void service_read(Loader *l, const config_setting_t *group, void *item);
 /* store.c: the list `stores`; @target is a ServiceSettings. */
 void stores_read(Loader *l, const config_setting_t *s, void *target);
+/* state.c: the lists `rebuild`, `recreate` and `locks`; @target is a StoreSettings. */
+void rebuild_read(Loader *l, const config_setting_t *s, void *target);
+void recreate_read(Loader *l, const config_setting_t *s, void *target);
+void locks_read(Loader *l, const config_setting_t *s, void *target);
 /* probe.c: the list `probes`; rule.c: the lists `events`, `causes`, `crash_windows`, `leftovers`; @target is
  * a ServiceSettings. */
 void probes_read(Loader *l, const config_setting_t *s, void *target);
@@ -32,4 +36,4 @@ const config_setting_t *loader_global(const Loader *l, const char *key);
 /* The tables of keys, for the readers, and for the test that conf/unjamd.conf shows every key. */
 extern const Key global_keys[], audit_keys[], control_keys[], service_keys[], stall_keys[], recovery_keys[];
 extern const Key probe_keys[], event_keys[], cause_keys[], crash_window_keys[], leftover_keys[];
-extern const Key store_keys[], layout_keys[], rebuild_keys[], preset_keys[];
+extern const Key store_keys[], layout_keys[], rebuild_keys[], recreate_keys[], lock_keys[], preset_keys[];

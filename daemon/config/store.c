@@ -65,28 +65,6 @@ static void layout_read(Loader *l, const config_setting_t *s, void *target)
                              "\"^(?<id>[^/]+)-[HD]$\"; }");
 }
 
-const Key rebuild_keys[] = {
-        PLAIN("path", KEY_PATH, RebuildSettings, path),
-        PLAIN("command", KEY_ARGV, RebuildSettings, command),
-        {},
-};
-
-static void rebuild_read(Loader *l, const config_setting_t *group, void *item)
-{
-        keys_read(l, group, rebuild_keys, item);
-        if (!config_setting_is_group(group))
-                return;
-        loader_require(l, group, "path", "path = \"/path/of/file\"");
-        loader_require(l, group, "command", "command = [ \"/path/of/program\" ]");
-}
-
-static void rebuild_list_read(Loader *l, const config_setting_t *s, void *target)
-{
-        StoreSettings *store = target;
-
-        store->rebuild = groups_read(l, s, sizeof(RebuildSettings), &store->n_rebuild, rebuild_read);
-}
-
 /* "store" is what there is; "native" is for later. */
 static void quarantine_read(Loader *l, const config_setting_t *s, void *target)
 {
@@ -107,13 +85,19 @@ const Key store_keys[] = {
         CUSTOM("layout", layout_read),
         PLAIN("hold", KEY_PATH, StoreSettings, hold),
         PLAIN("rebuildable", KEY_PATHS, StoreSettings, rebuildable),
-        CUSTOM("rebuild", rebuild_list_read),
-        LATER("recreate"),
+        CUSTOM("rebuild", rebuild_read),
+        CUSTOM("recreate", recreate_read),
+        CUSTOM("locks", locks_read),
         PLAIN("after_release", KEY_ARGV, StoreSettings, after_release),
         RANGE("queue_lifetime", KEY_TIME, StoreSettings, queue_lifetime, USEC_PER_SEC, 365 * USEC_PER_DAY),
         CUSTOM("quarantine", quarantine_read),
         {},
 };
+
+static bool has_state(const StoreSettings *s)
+{
+        return s->rebuildable || s->n_rebuild > 0 || s->n_recreate > 0 || s->n_locks > 0;
+}
 
 static void store_read(Loader *l, const config_setting_t *group, void *item)
 {
@@ -125,7 +109,9 @@ static void store_read(Loader *l, const config_setting_t *group, void *item)
         if (!config_setting_is_group(group))
                 return;
         loader_require(l, group, "name", "name = \"...\"");
-        if (loader_require(l, group, "dirs", "dirs = [ \"/path/of/directory\" ]") && !store->dirs)
+        /* A server without a queue has state all the same. */
+        if (loader_require(l, group, "dirs", "dirs = [ \"/path/of/directory\" ]") && !store->dirs &&
+            !has_state(store))
                 loader_fault(l, setting_member(group, "dirs"),
                              "dirs: holds no directory; write dirs = [ \"/path/of/directory\" ]");
 }

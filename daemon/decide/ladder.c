@@ -50,7 +50,7 @@ void ladder_choose(Machine *m)
 {
         Reason reason = REASON_CONFIRMED;
 
-        if (m->e->purge && m->l->has_rebuildable) {
+        if (m->e->purge) {
                 rung_set(m, RUNG_PURGE);
                 reason = REASON_REMEDY;
         } else if (m->e->messages && m->l->n_stores > 0) {

@@ -49,7 +49,7 @@ typedef struct Event {
         SymptomKind symptom;      /* FAULT, TRIAL_FAILED */
         bool alive;               /* FAULT, RECOVER, RETURN, RESUMED: the service runs */
         bool veto;                /* DONE of COLLECT: @reason forbids to act */
-        bool purge;               /* DONE of COLLECT: a cause check names rebuildable state */
+        bool purge;               /* DONE of COLLECT: a cause names state that purging puts right */
         bool messages;            /* DONE of COLLECT: a cause check names stuck messages */
         uint64_t n_suspects;      /* DONE of COLLECT: in flight, and not held in a trial yet */
         uint64_t n_hold;          /* DONE of an action with an inventory: messages now in hold */

@@ -66,6 +66,14 @@ static void stores_free(StoreSettings *stores, size_t n)
                         strv_free(s->rebuild[k].command);
                 }
                 free(s->rebuild);
+                for (size_t k = 0; s->recreate && k < s->n_recreate; k++)
+                        free(s->recreate[k].path);
+                free(s->recreate);
+                for (size_t k = 0; s->locks && k < s->n_locks; k++) {
+                        free(s->locks[k].path);
+                        free(s->locks[k].pid);
+                }
+                free(s->locks);
                 strv_free(s->after_release);
         }
         free(stores);

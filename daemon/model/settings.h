@@ -70,15 +70,34 @@ typedef struct RebuildSettings {
         char **command;
 } RebuildSettings;
 
+/* What a server needs to find in place. */
+typedef struct RecreateSettings {
+        char *path;
+        FileType kind; /* FILE_FIFO, FILE_DIRECTORY, FILE_REGULAR */
+        mode_t mode;
+        uid_t uid;
+        gid_t gid;
+} RecreateSettings;
+
+/* A file that locks others out while it is there. */
+typedef struct LockSettings {
+        char *path; /* its last component may be a pattern (fnmatch) */
+        char *pid;  /* PCRE2 with a group "pid", on what is in it; NULL: the number that it begins with */
+} LockSettings;
+
 typedef struct StoreSettings {
         char *name;
-        char **dirs;    /* absolute, normalised */
+        char **dirs;    /* absolute, normalised; NULL: it has no messages, only state */
         char **exclude; /* fnmatch patterns on the path below a directory: never touched */
         LayoutSettings layout;
         char *hold; /* absolute; always set after validation */
         char **rebuildable;
         RebuildSettings *rebuild;
         size_t n_rebuild;
+        RecreateSettings *recreate;
+        size_t n_recreate;
+        LockSettings *locks;
+        size_t n_locks;
         char **after_release;
         usec_t queue_lifetime;
 } StoreSettings;

@@ -88,7 +88,7 @@ static int step_do(World *w, const Step *step, CrashDisk *c)
         case OP_DELETE:
                 return spool_delete(s, step->id, &m, &report);
         case OP_PURGE:
-                return spool_purge(s, INCIDENT, STORE_ALL, &report);
+                return spool_purge(s, INCIDENT, STORE_ALL, NULL, &report);
         case OP_TIDY:
                 return spool_tidy(s, INCIDENT, &report);
         case _OP_MAX:

@@ -165,7 +165,7 @@ static void test_not_found(void **state)
 
         make(f, 1);
         r = round_of_one(f, false, 0);
-        assert_int_equal(f->n, 5);
+        assert_int_equal(f->n, 7);
         assert_int_equal(r[0].check, 0);
         assert_int_equal(r[0].kind, CAUSE_STARTUP_ACCOUNT);
         assert_true(r[0].known);
@@ -174,13 +174,15 @@ static void test_not_found(void **state)
         for (size_t i = 1; i < f->n; i++) {
                 assert_true(r[i].check == SIZE_MAX);
                 assert_true(r[i].known);
-                assert_int_equal(r[i].effect, EFFECT_VETO);
+                assert_int_equal(r[i].effect, i <= 4 ? EFFECT_VETO : EFFECT_REMEDY);
                 assert_non_null(r[i].advice);
         }
         assert_int_equal(r[1].kind, CAUSE_DISK_FULL);
         assert_int_equal(r[2].kind, CAUSE_PERMISSIONS);
         assert_int_equal(r[3].kind, CAUSE_DISK_STUCK);
         assert_int_equal(r[4].kind, CAUSE_OTHER_SUPERVISOR);
+        assert_int_equal(r[5].kind, CAUSE_REBUILDABLE_STATE);
+        assert_int_equal(r[6].kind, CAUSE_STALE_LOCK);
         assert_false(r[2].found);
         assert_int_equal(r[3].kind, CAUSE_DISK_STUCK);
         assert_false(r[3].found);
@@ -227,6 +229,29 @@ static void test_only_a_veto_is_weakened(void **state)
         assert_int_equal(round_of_one(f, false, 1)[0].effect, EFFECT_REMEDY);
 }
 
+/* What evidence says of a file is a cause of the next round, and of that one only. */
+static void test_state_by_evidence(void **state)
+{
+        Fixture *f = *state;
+        const CauseResult *r;
+
+        make(f, 0);
+        causes_set_state(f->causes, strdup("first"));
+        causes_set_state(f->causes, strdup("/var/x.db: named in the log"));
+        begin(f, false);
+        wait_done(f);
+        r = f->results + 4;
+        assert_int_equal(r->kind, CAUSE_REBUILDABLE_STATE);
+        assert_int_equal(r->effect, EFFECT_REMEDY);
+        assert_true(r->known && r->found);
+        assert_string_equal(r->detail, "/var/x.db: named in the log");
+        begin(f, false);
+        wait_done(f);
+        assert_false(f->results[4].found);
+        assert_int_equal(f->results[5].kind, CAUSE_STALE_LOCK);
+        assert_true(f->results[5].known);
+}
+
 static void test_own_checks_have_a_baseline_too(void **state)
 {
         Fixture *f = *state;
@@ -237,7 +262,7 @@ static void test_own_checks_have_a_baseline_too(void **state)
         begin(f, false);
         wait_done(f);
         r = f->results;
-        assert_int_equal(f->n, 4);
+        assert_int_equal(f->n, 6);
         assert_true(r[1].found);
         assert_int_equal(r[1].effect, EFFECT_VETO);
         assert_non_null(strstr(r[1].detail, "/in: "));
@@ -401,6 +426,7 @@ int main(void)
                 TEST(test_what_is_run),
                 TEST(test_a_veto_needs_a_change),
                 TEST(test_only_a_veto_is_weakened),
+                TEST(test_state_by_evidence),
                 TEST(test_own_checks_have_a_baseline_too),
                 TEST(test_match),
                 TEST(test_bad_pattern),

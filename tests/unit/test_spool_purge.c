@@ -19,7 +19,7 @@ static int purge_setup(void **state)
 static void purge(Fixture *f)
 {
         report_reset(f);
-        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, &f->report), 0);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, NULL, &f->report), 0);
         assert_null(f->report.detail);
 }
 
@@ -116,14 +116,82 @@ static void test_one_that_is_rebuilt_by_a_command(void **state)
         assert_false(is_there(f, "spool/aliases.db"));
 }
 
+/* Evidence named one of them: the others stay. */
+static void test_only_one(void **state)
+{
+        Fixture *f = *state;
+        RebuildSettings rebuild = { .path = fixture_path(f, 5, "spool/aliases.db") };
+        char *only[] = { rebuild.path, NULL };
+
+        f->stores[STORE_Q].rebuild = &rebuild;
+        f->stores[STORE_Q].n_rebuild = 1;
+        put(f, "spool/aliases.db", "1");
+        put(f, "spool/queue.dat", "1");
+        report_reset(f);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, only, &f->report), 0);
+        assert_false(is_there(f, "spool/aliases.db"));
+        assert_true(is_there(f, "spool/queue.dat"));
+}
+
+static void test_what_must_be_there_is_made(void **state)
+{
+        Fixture *f = *state;
+        RecreateSettings recreate[] = {
+                { .path = fixture_path(f, 5, "spool/trigger"),
+                  .kind = FILE_FIFO,
+                  .mode = 0622,
+                  .uid = getuid(),
+                  .gid = getgid() },
+                { .path = fixture_path(f, 6, "spool/tmp"),
+                  .kind = FILE_DIRECTORY,
+                  .mode = 0750,
+                  .uid = getuid(),
+                  .gid = getgid() },
+        };
+        struct stat st;
+
+        f->stores[STORE_Q].recreate = recreate;
+        f->stores[STORE_Q].n_recreate = 2;
+        put(f, "spool/trigger", "a file where a FIFO should be");
+        purge(f);
+        assert_int_equal(lstat(at(f, "spool/trigger"), &st), 0);
+        assert_int_equal(st.st_mode, S_IFIFO | 0622);
+        assert_int_equal(lstat(at(f, "spool/tmp"), &st), 0);
+        assert_int_equal(st.st_mode, S_IFDIR | 0750);
+        /* What was in its place is kept. */
+        assert_non_null(strstr(purged_to(f), "/rebuildable/"));
+        assert_true(is_there(f, purged_to(f)));
+        assert_non_null(json_object_get(f->report.data, "recreated"));
+        purge(f);
+        assert_null(json_object_get(f->report.data, "recreated"));
+}
+
+/* A lock goes only with proof, and is kept. */
+static void test_locks(void **state)
+{
+        Fixture *f = *state;
+        LockSettings lock = { .path = fixture_path(f, 5, "spool/*.lck") };
+
+        f->stores[STORE_Q].locks = &lock;
+        f->stores[STORE_Q].n_locks = 1;
+        put(f, "spool/dead.lck", "2147483000\n");
+        put(f, "spool/alive.lck", "1\n");
+        put(f, "spool/dumb.lck", "");
+        purge(f);
+        assert_false(is_there(f, "spool/dead.lck"));
+        assert_true(is_there(f, "spool/alive.lck"));
+        assert_true(is_there(f, "spool/dumb.lck"));
+        assert_true(is_there(f, purged_to(f)));
+}
+
 static void test_nothing_to_purge_makes_nothing(void **state)
 {
         Fixture *f = *state;
 
         report_reset(f);
-        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_X, &f->report), 0);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_X, NULL, &f->report), 0);
         assert_false(is_there(f, "hold"));
-        assert_int_equal(spool_purge(f->spool, "..", STORE_X, &f->report), -EINVAL);
+        assert_int_equal(spool_purge(f->spool, "..", STORE_X, NULL, &f->report), -EINVAL);
 }
 
 static void test_on_another_mount_it_goes_aside_where_it_is(void **state)
@@ -152,7 +220,7 @@ static void test_a_disk_that_fails(void **state)
         put(f, "spool/queue.dat", "1");
         fixture_fail(f, &disk, "queue.dat", -EIO);
         report_reset(f);
-        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, &f->report), -EIO);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, NULL, &f->report), -EIO);
         assert_non_null(strstr(f->report.detail, "cannot purge"));
         fixture_fail(f, &disk, "queue.dat", -ENOENT);
         purge(f); /* gone in the last moment: fine */
@@ -169,6 +237,9 @@ int main(void)
                 T(test_a_link_is_moved_not_followed),
                 T(test_immutable_is_cleared),
                 T(test_one_that_is_rebuilt_by_a_command),
+                T(test_only_one),
+                T(test_what_must_be_there_is_made),
+                T(test_locks),
                 T(test_nothing_to_purge_makes_nothing),
                 T(test_on_another_mount_it_goes_aside_where_it_is),
                 T(test_a_disk_that_fails),

@@ -60,7 +60,7 @@ static void test_purged_files_stay(void **state)
         f->stores[STORE_Q].rebuildable = f->rebuildable;
         fixture_open(f);
         put(f, "spool/queue.dat", "1");
-        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, &f->report), 0);
+        assert_int_equal(spool_purge(f->spool, INCIDENT, STORE_ALL, NULL, &f->report), 0);
         tidy(f);
         assert_true(reported(f, "left") > 0);
         assert_true(is_there(f, "hold/incidents/" INCIDENT "/rebuildable"));
