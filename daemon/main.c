@@ -12,6 +12,7 @@
  * Exit status: 0 ended on request, or --check-config found nothing; 1 faults, or it could not run; 2 wrong
  * usage.
  */
+#include "act/reaper.h"
 #include "act/spool.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -30,6 +31,8 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#define REAP_PATIENCE (15 * USEC_PER_SEC)
+
 typedef struct Daemon {
         const char *path;
         unsigned flags;
@@ -39,6 +42,7 @@ typedef struct Daemon {
         Recorder *recorder;
         AlertJournal *alerts;
         ControlServer *control;
+        Reaper *reaper;
         World *world;
 } Daemon;
 
@@ -305,6 +309,8 @@ static int build(Daemon *d, char **ret_error)
         WorldContext context;
         int r = alert_journal_new(&d->alerts, d->event);
 
+        if (r == 0 && !d->bus) /* with systemd, services are no children of ours */
+                r = reaper_new(&d->reaper, d->event, REAP_PATIENCE);
         if (r == 0)
                 r = open_record(d);
         if (r == 0)
@@ -331,6 +337,7 @@ static int build(Daemon *d, char **ret_error)
 static void daemon_deinit(Daemon *d)
 {
         world_free(d->world);
+        reaper_free(d->reaper);
         control_server_free(d->control);
         recorder_free(d->recorder);
         alert_journal_free(d->alerts);

@@ -11,9 +11,8 @@
  * looks with WNOWAIT only. What ends after "stopping" was set ended by our wish. Once unjamd was restarted
  * the process is nobody's child here: its end shows on the pidfd, its exit status is lost.
  *
- * unjamd is a subreaper, so orphans of the service become its children and stay findable. Those nobody reaps
- * are reaped here: a child that two looks (REAP_EVERY apart) found a zombie, and that is not the main
- * process, is nobody else's.
+ * unjamd is a subreaper, so orphans of the service become its children and stay findable; reaper.c reaps those
+ * that nobody else does.
  *
  * Output goes to unjamd's own standard error. "Started" means: executed, and alive START_GRACE later; whether
  * it is of use the engine finds out by probes. A stop sends SIGTERM to the main process and its process
@@ -43,7 +42,6 @@
 #include <unistd.h>
 
 #define START_GRACE (100 * USEC_PER_MSEC)
-#define REAP_EVERY  (30 * USEC_PER_SEC)
 
 typedef struct EmbeddedManager {
         ManagerBase base;
@@ -55,10 +53,6 @@ typedef struct EmbeddedManager {
         Spawned child;
         usec_t deadline; /* CLOCK_MONOTONIC */
         sd_event_source *timeout, *grace, *status, *death;
-
-        sd_event_source *reaper;
-        ProcId *zombies; /* of the look before */
-        size_t n_zombies;
 } EmbeddedManager;
 
 static EmbeddedManager *embedded(ManagerBase *b)
@@ -504,40 +498,11 @@ static int embedded_kill(Manager *manager, ManagerDone done, void *userdata)
         return r < 0 ? manager_base_refuse(b, r) : 0;
 }
 
-/* Reaps orphans that came to unjamd as the subreaper; see the head of this file. */
-static int on_reap(sd_event_source *s, uint64_t usec, void *userdata)
-{
-        EmbeddedManager *m = userdata;
-        _cleanup_(freep) ProcStat *scan = NULL;
-        ProcId *seen = NULL;
-        size_t n = 0, n_seen = 0;
-
-        (void)usec;
-        if (proc_stat_scan(m->base.procfd, &scan, &n) < 0)
-                n = 0;
-        for (size_t i = 0; i < n; i++) {
-                if (scan[i].parent != getpid() || scan[i].state != 'Z' ||
-                    scan[i].id.pid == m->record.main.pid)
-                        continue;
-                if (proc_ids_has(m->zombies, m->n_zombies, scan[i].id))
-                        (void)waitid(P_PID, (id_t)scan[i].id.pid, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
-                else
-                        (void)proc_ids_add(&seen, &n_seen, scan[i].id);
-        }
-        free(m->zombies);
-        m->zombies = seen;
-        m->n_zombies = n_seen;
-        (void)sd_event_source_set_time_relative(s, REAP_EVERY);
-        return 0;
-}
-
 static Manager *embedded_free(Manager *manager)
 {
         EmbeddedManager *m = embedded(manager_base(manager));
 
         start_reset(m);
-        sd_event_source_disable_unref(m->reaper);
-        free(m->zombies);
         embedded_record_deinit(&m->record);
         manager_base_deinit(&m->base);
         free(m);
@@ -569,14 +534,7 @@ static int embedded_init(EmbeddedManager *m, const ManagerContext *c)
                         r = manager_base_add_cgroup(&m->base, m->record.cgroup);
         }
         /* An unreadable record finds nobody; a start replaces it. */
-        if (r < 0 && r != -EBADMSG)
-                return err_trace(r);
-
-        r = sd_event_add_time_relative(c->event, &m->reaper, CLOCK_MONOTONIC, REAP_EVERY, USEC_PER_SEC,
-                                       on_reap, m);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(m->reaper, SD_EVENT_ON);
-        return r < 0 ? err_origin(r) : 0;
+        return r < 0 && r != -EBADMSG ? err_trace(r) : 0;
 }
 
 int manager_embedded_new(Manager **ret, const ManagerContext *c)
