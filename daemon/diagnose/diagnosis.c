@@ -96,7 +96,7 @@ static void diagnosis_begin(Diagnosis *d, usec_t mono)
 /* All but the crash windows; the episode ends. */
 static void diagnosis_forget(Diagnosis *d, usec_t mono)
 {
-        d->facts = (Facts){};
+        facts_clear(&d->facts);
         claims_clear(&d->claims);
         diagnosis_begin(d, mono);
         d->quiet = mono;
@@ -295,21 +295,21 @@ static Opinion diagnosis_opinion(Diagnosis *d)
         Claim *claim = claims_first(&d->claims);
 
         if (hard)
-                return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, &hard->symptom, &hard->recorded };
+                return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, hard->symptom, &hard->recorded };
         if (soft && claim) {
                 /* Two facts: the end, and what the service said of it. */
-                if (!soft->symptom.rule[0]) {
-                        text_copy(soft->symptom.rule, sizeof(soft->symptom.rule), claim->symptom.rule);
-                        symptom_add_detail(&soft->symptom, "; %s", claim->symptom.detail);
+                if (!soft->symptom->rule[0]) {
+                        text_copy(soft->symptom->rule, sizeof(soft->symptom->rule), claim->symptom.rule);
+                        symptom_add_detail(soft->symptom, "; %s", claim->symptom.detail);
                         soft->recorded = false;
                 }
                 soft->hard = true;
-                return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, &soft->symptom, &soft->recorded };
+                return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, soft->symptom, &soft->recorded };
         }
         if (claim && claim->confirmed)
                 return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, &claim->symptom, &claim->recorded };
         if (soft)
-                return (Opinion){ VERDICT_SUSPECT, REASON_UNIT_RESTARTS, &soft->symptom, &soft->recorded };
+                return (Opinion){ VERDICT_SUSPECT, REASON_UNIT_RESTARTS, soft->symptom, &soft->recorded };
         if (claim)
                 return (Opinion){ VERDICT_SUSPECT, REASON_CLAIM_ONLY, &claim->symptom, &claim->recorded };
         return (Opinion){ .verdict = VERDICT_UNCHANGED };
@@ -382,7 +382,7 @@ static void diagnosis_conclude(Diagnosis *d, const Now *now, Finding *f)
         diagnosis_say(d, f, VERDICT_HEALTHY,
                       d->said == VERDICT_SUSPECT || d->said == VERDICT_FAULT ? REASON_SYMPTOM_CLEARED
                                                                              : REASON_HEALTHY);
-        d->facts = (Facts){};
+        facts_clear(&d->facts);
 }
 
 /* --- the outside --- */
@@ -417,6 +417,7 @@ Diagnosis *diagnosis_free(Diagnosis *d)
 {
         if (!d)
                 return NULL;
+        facts_clear(&d->facts);
         run_watch_deinit(&d->run);
         probes_deinit(&d->probes);
         movement_deinit(&d->movement);

@@ -2,27 +2,59 @@
  * facts - the symptoms that the service itself shows
  *
  * A plain table for the diagnosis. A fact that closes and opens again within one episode with the same
- * signature is not said again: that is what makes one finding of a flapping service. Cannot fail. Test:
- * tests/unit/test_facts.c.
+ * signature is not said again: that is what makes one finding of a flapping service.
+ *
+ * A symptom is half a kilobyte of text, and there are services by the hundred with none: there is room for one, and
+ * memory is taken for more. Cannot fail: without memory the latest symptom takes the room, and the fact that had
+ * it tells of the wrong one, but that it is a fact stays known. Test: tests/unit/test_facts.c.
  */
 #include "diagnose/facts.h"
 
 #include "base/cleanup.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
+
+static void symptom_free(Facts *f, Fact *fact)
+{
+        if (fact->symptom != &f->room)
+                free(fact->symptom);
+        fact->symptom = NULL;
+}
+
+static Symptom *symptom_room(Facts *f)
+{
+        Symptom *s;
+
+        for (size_t i = 0; i < _SYMPTOM_KIND_MAX; i++)
+                if (f->of[i].symptom == &f->room) {
+                        s = calloc(1, sizeof(*s));
+                        return s ? s : &f->room;
+                }
+        return &f->room;
+}
+
+void facts_clear(Facts *f)
+{
+        for (size_t i = 0; i < _SYMPTOM_KIND_MAX; i++)
+                symptom_free(f, f->of + i);
+        *f = (Facts){};
+}
 
 void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after)
 {
         Fact *fact = f->of + s->kind;
 
-        if (strcmp(fact->symptom.signature, s->signature) != 0)
+        if (!fact->symptom)
+                fact->symptom = symptom_room(f);
+        if (strcmp(fact->symptom->signature, s->signature) != 0)
                 fact->recorded = false;
         fact->hard = hard || (fact->open && fact->hard);
         if (!fact->open || clear_after > fact->clear_after)
                 fact->clear_after = clear_after;
         fact->open = true;
-        fact->symptom = *s;
+        *fact->symptom = *s;
 }
 
 bool facts_close(Facts *f, SymptomKind kind)

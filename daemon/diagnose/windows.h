@@ -25,22 +25,25 @@ bool event_window_reached(const EventWindow *w, unsigned count, usec_t within, u
  * window after the window's time, so a healthy time as long as the longest one forgets everything.
  */
 #define CRASH_SIGNATURES_MAX 16
+typedef struct CrashSignature {
+        char signature[96];
+        EventWindow times;
+        usec_t last;
+} CrashSignature;
+
 typedef struct CrashHistory {
         const CrashWindow *windows;
         size_t n_windows;
-        struct {
-                char signature[96];
-                EventWindow times;
-                usec_t last;
-        } entries[CRASH_SIGNATURES_MAX];
-        size_t n_entries;
+        unsigned size; /* of the windows of a signature */
+        CrashSignature *entries;
+        size_t n_entries; /* at least one; an unused one has last 0 */
 } CrashHistory;
 
 /* @windows must outlive it. Return: 0 or -ENOMEM. */
 int crash_history_init(CrashHistory *h, const CrashWindow *windows, size_t n);
 void crash_history_deinit(CrashHistory *h);
 /*
- * Takes a crash in. Yields the shortest window that is reached, NULL if none is. A signature too many takes
- * the place of the one that crashed longest ago.
+ * Takes a crash in. Yields the shortest window that is reached, NULL if none is. A signature too many, or
+ * without memory, takes the place of the one that crashed longest ago.
  */
 const CrashWindow *crash_history_add(CrashHistory *h, const char *signature, usec_t mono);

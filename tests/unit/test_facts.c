@@ -54,6 +54,14 @@ static void test_facts(void **state)
         facts_close(&f, SYMPTOM_CRASH_LOOP);
         facts_close(&f, SYMPTOM_CRASHED);
         assert_ptr_equal(facts_leading(&f, true), f.of + SYMPTOM_STALLED);
+
+        /* Each keeps its own words. */
+        facts_open(&f, &crash, true, 0);
+        assert_string_equal(f.of[SYMPTOM_CRASHED].symptom->signature, crash.signature);
+        assert_string_equal(f.of[SYMPTOM_STALLED].symptom->signature, stall.signature);
+        facts_clear(&f);
+        assert_null(facts_leading(&f, true));
+        assert_null(f.of[SYMPTOM_CRASHED].symptom);
 }
 
 int main(void)
