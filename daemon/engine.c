@@ -456,6 +456,7 @@ static void watch_deinit(Watch *w)
         json_decref(w->records);
         json_decref(w->pending.records);
         watch_operation_clear(w);
+        watch_forget_notes(w);
         diagnosis_free(w->diagnosis);
 }
 

@@ -236,19 +236,45 @@ void watch_publish(Watch *w, const char *event, json_t *members)
                 p->publish(p->userdata, o);
 }
 
-void watch_note(Watch *w, Reason reason, const char *format, ...)
+/* For one more: the oldest goes when there are HISTORY_MAX. Most services never have more than a few. */
+static bool history_make_room(Watch *w)
 {
-        HistoryEntry *h;
-        va_list ap;
+        HistoryEntry *more;
 
         if (w->n_history == HISTORY_MAX) {
-                memmove(w->history, w->history + 1, (HISTORY_MAX - 1) * sizeof(*w->history));
+                free(w->history[0].text);
                 w->n_history--;
+                memmove(w->history, w->history + 1, w->n_history * sizeof(*w->history));
+                return true;
         }
-        h = &w->history[w->n_history++];
-        h->wall = w->engine->now.wall;
-        h->reason = reason;
+        more = reallocarray(w->history, w->n_history + 1, sizeof(*more));
+        if (!more)
+                return false;
+        w->history = more;
+        return true;
+}
+
+void watch_note(Watch *w, Reason reason, const char *format, ...)
+{
+        HistoryEntry entry = { .wall = w->engine->now.wall, .reason = reason };
+        char text[NOTE_MAX];
+        va_list ap;
+
+        if (!history_make_room(w))
+                return;
         va_start(ap, format);
-        vsnprintf(h->text, sizeof(h->text), format, ap);
+        vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
+        entry.text = strdup(text);
+        if (entry.text)
+                w->history[w->n_history++] = entry;
+}
+
+void watch_forget_notes(Watch *w)
+{
+        for (size_t i = 0; i < w->n_history; i++)
+                free(w->history[i].text);
+        free(w->history);
+        w->history = NULL;
+        w->n_history = 0;
 }

@@ -19,7 +19,8 @@
 #include "engine.h"
 #include "model/memory.h"
 
-#define HISTORY_MAX 64 /* entries that `explain` can show */
+#define HISTORY_MAX 64  /* entries that `explain` can show */
+#define NOTE_MAX    160 /* bytes of each */
 #define QUEUE_MAX   16
 
 typedef struct Watch Watch;
@@ -28,7 +29,7 @@ typedef struct Watch Watch;
 typedef struct HistoryEntry {
         usec_t wall;
         Reason reason;
-        char text[160];
+        char *text;
 } HistoryEntry;
 
 /* An operator's request that needs an action of its own, or the machine's help. */
@@ -109,7 +110,7 @@ struct Watch {
         usec_t since;        /* wall: the last change of state */
         usec_t down_since;   /* wall: when the service was last seen to be down, for outage_ms; 0: it is up */
         uint64_t outage;     /* usec of this incident so far */
-        HistoryEntry history[HISTORY_MAX];
+        HistoryEntry *history; /* oldest first */
         size_t n_history;
         usec_t recoveries[16]; /* wall times of the last incidents that acted, for max_per_hour */
 };
@@ -179,6 +180,7 @@ json_t *watch_closed_members(Watch *w);
 void watch_alert(Watch *w, AlertKind kind, const char *text);
 void watch_publish(Watch *w, const char *event, json_t *members);
 void watch_note(Watch *w, Reason reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void watch_forget_notes(Watch *w);
 /* A message record of a roster entry without its files. */
 json_t *watch_message_brief(const Watch *w, uint32_t message);
 json_t *watch_text_id(const char *id, size_t len);
