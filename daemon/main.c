@@ -24,6 +24,7 @@
 
 #include <getopt.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,18 @@ static int usage(FILE *out, int status)
               "See unjamd(8), unjamd.conf(5).\n",
               out);
         return status;
+}
+
+/*
+ * For a process that lives long and does little: one heap for all threads, and large blocks that go back to the
+ * system when they are freed, whatever was allocated before. (glibc would make a heap for each thread, and stop to
+ * map blocks of the size of one that was freed.)
+ */
+static void keep_memory_small(void)
+{
+        (void)mallopt(M_ARENA_MAX, 1);
+        (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+        (void)mallopt(M_TRIM_THRESHOLD, 128 * 1024);
 }
 
 /* ---- configuration ---- */
@@ -363,6 +376,7 @@ static int run(Daemon *d)
                 say(SD_ERR, error ? error : strerror(-r));
                 return 1;
         }
+        (void)malloc_trim(0); /* what reading the configuration took */
         sd_notify(0, "READY=1");
         r = sd_event_loop(d->event);
         return r < 0 ? 1 : 0;
@@ -399,6 +413,7 @@ int main(int argc, char **argv)
                 return usage(stderr, 2);
         if (check)
                 open_bus(&d);
+        keep_memory_small();
         status = check ? check_config(&d) : run(&d);
         daemon_deinit(&d);
         return status;
