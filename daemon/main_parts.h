@@ -7,9 +7,11 @@
 #include "model/canary.h"
 #include "observe/journal.h"
 #include "observe/source.h"
+#include "observe/systemd_signals.h"
 
 #define SYSTEMD     "org.freedesktop.systemd1"
 #define SOURCES_MAX 8
+#define SERVICE_ALL SIZE_MAX /* as the service of an observation */
 
 typedef struct SpoolWorker {
         dev_t device;
@@ -36,6 +38,8 @@ struct World {
         JournalReader *journal;
         bool has_canaries;
         CanaryKey canary_key;
+        SystemdSignals *signals; /* NULL: no bus */
+        Source *host;
         int procfd;
         SpoolWorker *spool_workers;
         size_t n_spool_workers;
@@ -46,5 +50,7 @@ struct World {
 
 /* The worker of the file system that @path is on. Return: 0 or a negated errno. */
 int world_spool_worker(World *w, const char *path, Worker **ret);
+/* The source that speaks of the host to all services. */
+int world_make_host(World *w);
 /* All sources of one service; its manager is made. */
 int world_make_sources(World *w, size_t index);

@@ -23,7 +23,10 @@ static void sink_observe(void *userdata, size_t service, const Observation *o)
 {
         World *w = userdata;
 
-        engine_observe(w->engine, service, o);
+        for (size_t k = 0; service == SERVICE_ALL && k < w->settings->n_services; k++)
+                engine_observe(w->engine, k, o);
+        if (service != SERVICE_ALL)
+                engine_observe(w->engine, service, o);
 }
 
 /* The source of the manager's word: what runs, and how it ended. */
@@ -34,14 +37,14 @@ static int make_state_source(World *w, Service *service, const SourceContext *c,
 
         switch (c->settings->manager) {
         case MANAGER_SYSTEMD:
-                return unit_source_new(ret, c, NULL, bus, SYSTEMD);
+                return unit_source_new(ret, c, NULL, w->signals);
         case MANAGER_EMBEDDED:
                 if (!bus)
                         return child_source_new(ret, c, w->settings->run_dir);
                 unit = manager_embedded_unit(c->settings->name);
                 if (!unit || strv_append(&service->units, unit) < 0)
                         return -ENOMEM;
-                return unit_source_new(ret, c, service->units, bus, SYSTEMD);
+                return unit_source_new(ret, c, service->units, w->signals);
         case MANAGER_COMMAND:
                 return status_source_new(ret, c, w->runner, w->proc_worker);
         case _MANAGER_KIND_MAX:
@@ -126,10 +129,13 @@ static int make_journal(World *w, Service *service, const SourceContext *c, Sour
         return journal_source_new(ret, c, service->units, w->journal);
 }
 
-static int make_host(World *w, Service *service, const SourceContext *c, Source **ret)
+int world_make_host(World *w)
 {
-        (void)service;
-        return host_source_new(ret, c, w->context.bus, w->context.bus ? SYSTEMD : NULL);
+        const SourceContext c = { .event = w->context.event,
+                                  .sink = { .observe = sink_observe, .userdata = w },
+                                  .service = SERVICE_ALL };
+
+        return host_source_new(&w->host, &c, w->signals);
 }
 
 typedef int (*MakeSource)(World *w, Service *service, const SourceContext *c, Source **ret);
@@ -147,7 +153,6 @@ int world_make_sources(World *w, size_t index)
                 MakeSource make;
                 bool wanted;
         } list[] = {
-                { make_host, true },
                 { make_state_source, true },
                 { make_probes, s->n_probes > 0 },
                 { make_progress, s->n_stores > 0 },

@@ -142,6 +142,7 @@ static int on_refresh(sd_event_source *source, void *userdata)
         Service *service = userdata;
 
         (void)source;
+        (void)source_refresh(service->world->host);
         for (size_t k = 0; k < service->n_sources; k++)
                 (void)source_refresh(service->sources[k]); /* a source that cannot look says so by itself */
         return 0;
@@ -355,6 +356,10 @@ static int make_commons(World *w)
         if (r == 0)
                 r = w->context.bus ? runner_systemd_new(&w->runner, w->context.event, w->context.bus, SYSTEMD)
                                    : runner_fork_new(&w->runner, w->context.event);
+        if (r == 0 && w->context.bus)
+                r = systemd_signals_new(&w->signals, w->context.bus, SYSTEMD);
+        if (r == 0)
+                r = world_make_host(w);
         if (r == 0 && any_rules(w->settings)) {
                 const JournalSpec spec = { .event = w->context.event,
                                            .worker = w->proc_worker,
@@ -409,6 +414,8 @@ int world_start(World *w)
 {
         int r = engine_start(w->engine);
 
+        if (r >= 0)
+                r = source_start(w->host);
         for (size_t k = 0; r >= 0 && k < w->settings->n_services; k++)
                 for (size_t j = 0; r >= 0 && j < w->services[k].n_sources; j++)
                         r = source_start(w->services[k].sources[j]);
@@ -431,6 +438,8 @@ World *world_free(World *w)
                 for (size_t j = s->n_sources; j > 0; j--)
                         source_free(s->sources[j - 1]);
         }
+        source_free(w->host);
+        w->signals = systemd_signals_free(w->signals);
         w->journal = journal_reader_free(w->journal);
         /* Workers before actuators: a job that still runs belongs to one. */
         for (size_t k = 0; k < w->n_spool_workers; k++)

@@ -70,6 +70,11 @@ int cgroup_watch_new(CgroupWatch **ret, sd_event *event, const char *cgroup, voi
         return 0;
 }
 
+bool cgroup_watch_is_blind(const CgroupWatch *w)
+{
+        return w->populated && !w->change;
+}
+
 CgroupWatch *cgroup_watch_free(CgroupWatch *w)
 {
         if (!w)

@@ -1,7 +1,7 @@
 /*
  * host - shutdown and clock jumps
  *
- * Made by main; read by the engine, for which nothing is a failure any more once the host goes down.
+ * Made by main, one for all services; read by the engine, for which nothing is a failure any more once the host goes down.
  *
  * Shutdown is known from three sides, whichever comes first: logind announces it (PrepareForShutdown),
  * systemd queues a job for shutdown.target, and its SystemState is "stopping" when this source starts. A
@@ -19,14 +19,14 @@
 
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER      "org.freedesktop.systemd1.Manager"
+#define PROPERTIES   "org.freedesktop.DBus.Properties"
 
 typedef struct HostSource {
         Source source;
         SourceContext context;
-        sd_bus *bus;
-        const char *destination;
-        sd_bus_slot *slots[6];
-        size_t n_slots;
+        SystemdSignals *signals; /* or NULL */
+        SignalListener listener;
+        sd_bus_slot *state;
         sd_event_source *clock;
         int clock_fd;
         bool shutdown;
@@ -90,43 +90,31 @@ static int clock_watch(HostSource *h)
 
 /* Shutdown */
 
-static int on_job_new(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_job_new(void *userdata, const char *unit, uint32_t id, const char *path)
 {
         HostSource *h = userdata;
-        const char *path, *unit;
-        uint32_t id;
 
-        (void)error;
-        if (sd_bus_message_read(m, "uos", &id, &path, &unit) < 0 || strcmp(unit, "shutdown.target") != 0)
-                return 0;
+        (void)path;
+        if (strcmp(unit, "shutdown.target") != 0)
+                return;
         h->job = id;
         shutdown_set(h, true);
-        return 0;
 }
 
-static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_job_removed(void *userdata, uint32_t id, const char *result)
 {
         HostSource *h = userdata;
-        const char *path, *unit, *result;
-        uint32_t id;
 
-        (void)error;
-        if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0 || id == 0 || id != h->job)
-                return 0;
+        if (id == 0 || id != h->job)
+                return;
         h->job = 0;
         if (strcmp(result, "done") != 0)
                 shutdown_set(h, false);
-        return 0;
 }
 
-static int on_prepare(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_shutdown(void *userdata, bool begins)
 {
-        int begins;
-
-        (void)error;
-        if (sd_bus_message_read(m, "b", &begins) >= 0)
-                shutdown_set(userdata, begins);
-        return 0;
+        shutdown_set(userdata, begins);
 }
 
 static int on_system_state(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -140,70 +128,30 @@ static int on_system_state(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return 0;
 }
 
-static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int state_ask(HostSource *h)
 {
-        /* An error says that this connection has subscribed already. */
-        (void)m;
-        (void)userdata;
-        (void)error;
-        return 0;
-}
-
-static void bus_drop(HostSource *h)
-{
-        while (h->n_slots > 0) {
-                h->n_slots--;
-                h->slots[h->n_slots] = sd_bus_slot_unref(h->slots[h->n_slots]);
-        }
-        h->bus = sd_bus_unref(h->bus);
         h->job = 0;
+        h->state = sd_bus_slot_unref(h->state);
+        return sd_bus_call_method_async(systemd_signals_bus(h->signals), &h->state,
+                                        systemd_signals_destination(h->signals), MANAGER_PATH, PROPERTIES,
+                                        "Get", on_system_state, h, "ss", MANAGER, "SystemState");
 }
 
-static int bus_watch(HostSource *h)
+static void on_connected(void *userdata)
 {
-        sd_bus_slot **slot = h->slots;
-        const char *to = h->destination;
-        int r;
-
-        r = sd_bus_match_signal_async(h->bus, slot++, to, MANAGER_PATH, MANAGER, "JobNew", on_job_new, NULL,
-                                      h);
-        if (r >= 0)
-                r = sd_bus_match_signal_async(h->bus, slot++, to, MANAGER_PATH, MANAGER, "JobRemoved",
-                                              on_job_removed, NULL, h);
-        if (r >= 0 && to)
-                r = sd_bus_match_signal_async(h->bus, slot++, "org.freedesktop.login1",
-                                              "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
-                                              "PrepareForShutdown", on_prepare, NULL, h);
-        if (r >= 0)
-                r = sd_bus_call_method_async(h->bus, slot++, to, MANAGER_PATH, MANAGER, "Subscribe",
-                                             on_subscribed, h, NULL);
-        if (r >= 0)
-                r = sd_bus_call_method_async(h->bus, slot++, to, MANAGER_PATH,
-                                             "org.freedesktop.DBus.Properties", "Get", on_system_state, h,
-                                             "ss", MANAGER, "SystemState");
-        h->n_slots = (size_t)(slot - h->slots);
-        return r < 0 ? err_origin(r) : 0;
-}
-
-int host_source_set_bus(Source *source, sd_bus *bus)
-{
-        HostSource *h = (HostSource *)source;
-
-        bus_drop(h);
-        if (!bus)
-                return 0;
-        h->bus = sd_bus_ref(bus);
-        int r = bus_watch(h);
-        if (r < 0)
-                bus_drop(h);
-        return r < 0 ? err_trace(r) : 0;
+        (void)state_ask(userdata);
 }
 
 static int host_start(Source *source)
 {
         HostSource *h = (HostSource *)source;
 
-        return h->bus ? bus_watch(h) : 0;
+        if (!h->signals)
+                return 0;
+        int r = systemd_signals_listen(h->signals, &h->listener);
+        if (r == 0 && systemd_signals_bus(h->signals))
+                r = state_ask(h);
+        return r < 0 ? err_trace(r) : 0;
 }
 
 static int host_refresh(Source *source)
@@ -219,7 +167,8 @@ static Source *host_free(Source *source)
 {
         HostSource *h = (HostSource *)source;
 
-        bus_drop(h);
+        systemd_signals_leave(&h->listener);
+        sd_bus_slot_unref(h->state);
         sd_event_source_disable_unref(h->clock);
         closep(&h->clock_fd);
         free(h);
@@ -232,7 +181,7 @@ static const SourceOps host_ops = {
         .free = host_free,
 };
 
-int host_source_new(Source **ret, const SourceContext *context, sd_bus *bus, const char *destination)
+int host_source_new(Source **ret, const SourceContext *context, SystemdSignals *signals)
 {
         HostSource *h = calloc(1, sizeof(*h));
         _cleanup_(source_freep) Source *source = (Source *)h;
@@ -241,12 +190,18 @@ int host_source_new(Source **ret, const SourceContext *context, sd_bus *bus, con
                 return err_origin(-ENOMEM);
         h->source = (Source){ .ops = &host_ops, .name = "host" };
         h->context = *context;
-        h->destination = destination;
+        h->signals = signals;
+        h->listener = (SignalListener){
+                .userdata = h,
+                .connected = on_connected,
+                .job_new = on_job_new,
+                .job_removed = on_job_removed,
+                .shutdown = on_shutdown,
+        };
         h->clock_fd = -1;
         int r = clock_watch(h);
         if (r < 0)
                 return err_trace(r);
-        h->bus = bus ? sd_bus_ref(bus) : NULL;
         *ret = TAKE_PTR(source);
         return 0;
 }

@@ -1,13 +1,13 @@
 /*
  * unit - the systemd units of one service
  *
- * Made by main, one for each service that systemd runs; read by the engine. It subscribes to systemd's
- * signals first, follows each unit (unit_watch.c), and reports when something that the engine can see has
- * changed. A poll every 30 s is the net below the signals.
+ * Made by main, one for each service that systemd runs; read by the engine. It listens to systemd's signals
+ * (systemd_signals.c) first, then follows each unit (unit_watch.c), and reports when something that the engine
+ * can see has changed. Nothing is polled, but for what no signal tells of: while a unit could not be read, or the
+ * processes of a wrapper unit can't be watched (cgroup v1), it looks every 30 s.
  *
- * When the connection is lost it reports RUN_UNKNOWN once and waits for unit_source_set_bus(): who owns the
- * connection makes a new one. When systemd's name changes hands (a restart of the bus, a re-execution), it
- * starts over by itself.
+ * When the connection is lost it reports RUN_UNKNOWN once, and begins anew on the next one, or when systemd's
+ * name has changed hands.
  */
 #include "observe/unit.h"
 
@@ -19,9 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MANAGER_PATH "/org/freedesktop/systemd1"
-#define MANAGER      "org.freedesktop.systemd1.Manager"
-
 #define POLL_INTERVAL (30 * USEC_PER_SEC)
 
 typedef struct UnitSource {
@@ -30,12 +27,10 @@ typedef struct UnitSource {
         char *const *units;
         UnitWatch **watches;
         size_t n;
-        sd_bus *bus;
-        const char *destination;
-        sd_bus_slot *slots[7];
-        size_t n_slots;
-        sd_event_source *poll;
-        bool force; /* report even what is not new */
+        SystemdSignals *signals;
+        SignalListener listener;
+        sd_event_source *poll; /* off, mostly */
+        bool force;            /* report even what is not new */
         ServiceStatus last;
         char last_result[UNIT_WORD_MAX];
         char *last_invocation, *invocation;
@@ -117,12 +112,32 @@ static void status_report(UnitSource *s, const ServiceStatus *now, usec_t change
         source_emit(&s->context, &o);
 }
 
+/* Is there a unit of which nobody would tell that it has changed? */
+static bool poll_is_needed(const UnitSource *s)
+{
+        for (size_t i = 0; systemd_signals_bus(s->signals) && i < s->n; i++)
+                if (!unit_watch_is_known(s->watches[i]) || unit_watch_is_blind(s->watches[i]))
+                        return true;
+        return false;
+}
+
+static void poll_set(UnitSource *s)
+{
+        bool on = sd_event_source_get_enabled(s->poll, NULL) > 0, wanted = poll_is_needed(s);
+
+        if (on == wanted)
+                return;
+        (void)sd_event_source_set_time_relative(s->poll, POLL_INTERVAL);
+        (void)sd_event_source_set_enabled(s->poll, wanted ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
 /* Something about a unit is new. */
 static void on_changed(void *userdata)
 {
         UnitSource *s = userdata;
         ServiceStatus now;
 
+        poll_set(s);
         for (size_t i = 0; i < s->n; i++)
                 if (!unit_watch_is_known(s->watches[i]))
                         return; /* it reports when it is */
@@ -134,174 +149,83 @@ static void on_changed(void *userdata)
 
 /* Watching */
 
+static int units_attach(UnitSource *s, sd_bus *bus)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < s->n; i++)
+                r = unit_watch_attach(s->watches[i], bus, systemd_signals_destination(s->signals));
+        poll_set(s);
+        return r < 0 ? err_trace(r) : 0;
+}
+
 static void units_fetch(UnitSource *s)
 {
-        for (size_t i = 0; s->bus && i < s->n; i++)
+        sd_bus *bus = systemd_signals_bus(s->signals);
+
+        for (size_t i = 0; bus && i < s->n; i++)
                 if (unit_watch_fetch(s->watches[i]) < 0)
-                        (void)unit_watch_attach(s->watches[i], s->bus, s->destination);
+                        (void)unit_watch_attach(s->watches[i], bus, systemd_signals_destination(s->signals));
 }
 
 static int on_poll(sd_event_source *timer, uint64_t usec, void *userdata)
 {
+        UnitSource *s = userdata;
+
+        (void)timer;
         (void)usec;
-        units_fetch(userdata);
-        (void)sd_event_source_set_time_relative(timer, POLL_INTERVAL);
+        units_fetch(s);
+        poll_set(s);
         return 0;
 }
 
-static int on_job_new(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_job_new(void *userdata, const char *unit, uint32_t id, const char *path)
 {
         UnitSource *s = userdata;
-        const char *path, *unit;
-        uint32_t id;
 
-        (void)error;
-        if (sd_bus_message_read(m, "uos", &id, &path, &unit) < 0)
-                return 0;
         for (size_t i = 0; i < s->n; i++)
                 unit_watch_job_new(s->watches[i], unit, id, path);
-        return 0;
 }
 
-static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_job_removed(void *userdata, uint32_t id, const char *result)
 {
         UnitSource *s = userdata;
-        const char *path, *unit, *result;
-        uint32_t id;
 
-        (void)error;
-        if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0)
-                return 0;
         for (size_t i = 0; i < s->n; i++)
                 unit_watch_job_removed(s->watches[i], id, result);
-        return 0;
 }
 
-/* Unit files have changed (a mask does that without any signal of the unit itself), or systemd has read them
- * anew. */
-static int on_files(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_files(void *userdata)
 {
-        (void)m;
-        (void)error;
         units_fetch(userdata);
-        return 0;
 }
 
-static void bus_drop(UnitSource *s)
-{
-        for (size_t i = 0; i < s->n; i++)
-                (void)unit_watch_attach(s->watches[i], NULL, NULL);
-        while (s->n_slots > 0) {
-                s->n_slots--;
-                s->slots[s->n_slots] = sd_bus_slot_unref(s->slots[s->n_slots]);
-        }
-        s->bus = sd_bus_unref(s->bus);
-}
-
-static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_connected(void *userdata)
 {
         UnitSource *s = userdata;
 
-        (void)m;
-        (void)error;
-        bus_drop(s);
-        status_report(s, &(ServiceStatus){ .run = RUN_UNKNOWN, .result = "bus-lost" }, now_read().mono);
-        return 0;
-}
-
-static int bus_watch(UnitSource *s);
-
-/* systemd's name has a new owner, who knows nothing of our subscription. */
-static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        UnitSource *s = userdata;
-        const char *name, *before, *now;
-
-        (void)error;
-        if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0 || !*now)
-                return 0;
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = sd_bus_ref(s->bus);
-        bus_drop(s);
-        s->bus = TAKE_PTR(bus);
-        (void)bus_watch(s);
-        return 0;
-}
-
-static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        /* The one error it knows is that this connection has subscribed already. */
-        (void)m;
-        (void)userdata;
-        (void)error;
-        return 0;
-}
-
-static sd_bus_slot **slot_next(UnitSource *s)
-{
-        return &s->slots[s->n_slots++];
-}
-
-static int manager_match(UnitSource *s, const char *member, sd_bus_message_handler_t handler)
-{
-        return sd_bus_match_signal_async(s->bus, slot_next(s), s->destination, MANAGER_PATH, MANAGER, member,
-                                         handler, NULL, s);
-}
-
-/* Matches first, then the subscription, then the units: nothing that happens in between is lost. */
-static int bus_watch(UnitSource *s)
-{
-        int r = manager_match(s, "JobNew", on_job_new);
-
-        if (r >= 0)
-                r = manager_match(s, "JobRemoved", on_job_removed);
-        if (r >= 0)
-                r = manager_match(s, "UnitFilesChanged", on_files);
-        if (r >= 0)
-                r = manager_match(s, "Reloading", on_files);
-        if (r >= 0)
-                r = sd_bus_match_signal_async(s->bus, slot_next(s), NULL, "/org/freedesktop/DBus/Local",
-                                              "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
-                                              NULL, s);
-        if (r >= 0 && s->destination)
-                r = sd_bus_add_match_async(s->bus, slot_next(s),
-                                           "type='signal',sender='org.freedesktop.DBus',"
-                                           "member='NameOwnerChanged',arg0='org.freedesktop.systemd1'",
-                                           on_owner, NULL, s);
-        if (r >= 0)
-                r = sd_bus_call_method_async(s->bus, slot_next(s), s->destination, MANAGER_PATH, MANAGER,
-                                             "Subscribe", on_subscribed, s, NULL);
-        for (size_t i = 0; r >= 0 && i < s->n; i++)
-                r = unit_watch_attach(s->watches[i], s->bus, s->destination);
-        return r < 0 ? err_origin(r) : 0;
-}
-
-int unit_source_set_bus(Source *source, sd_bus *bus)
-{
-        UnitSource *s = (UnitSource *)source;
-
-        bus_drop(s);
         s->force = true;
-        if (!bus)
-                return 0;
-        s->bus = sd_bus_ref(bus);
-        int r = bus_watch(s);
-        if (r < 0)
-                bus_drop(s);
-        return r < 0 ? err_trace(r) : 0;
+        (void)units_attach(s, systemd_signals_bus(s->signals));
 }
 
-bool unit_source_is_connected(const Source *source)
+static void on_lost(void *userdata)
 {
-        return ((const UnitSource *)source)->bus != NULL;
+        UnitSource *s = userdata;
+
+        (void)units_attach(s, NULL);
+        status_report(s, &(ServiceStatus){ .run = RUN_UNKNOWN, .result = "bus-lost" }, now_read().mono);
 }
 
 static int unit_start(Source *source)
 {
         UnitSource *s = (UnitSource *)source;
+        sd_bus *bus = systemd_signals_bus(s->signals);
+        int r = systemd_signals_listen(s->signals, &s->listener);
 
         s->force = true;
-        (void)sd_event_source_set_enabled(s->poll, SD_EVENT_ON);
-        return s->bus ? bus_watch(s) : 0;
+        if (r == 0 && bus)
+                r = units_attach(s, bus);
+        return err_trace(r);
 }
 
 static int unit_refresh(Source *source)
@@ -325,7 +249,7 @@ static Source *unit_free(Source *source)
 {
         UnitSource *s = (UnitSource *)source;
 
-        bus_drop(s);
+        systemd_signals_leave(&s->listener);
         for (size_t i = 0; i < s->n; i++)
                 unit_watch_free(s->watches[i]);
         free(s->watches);
@@ -366,8 +290,7 @@ static int watches_make(UnitSource *s)
         return 0;
 }
 
-int unit_source_new(Source **ret, const SourceContext *context, char *const *units, sd_bus *bus,
-                    const char *destination)
+int unit_source_new(Source **ret, const SourceContext *context, char *const *units, SystemdSignals *signals)
 {
         UnitSource *s = calloc(1, sizeof(*s));
         _cleanup_(source_freep) Source *source = (Source *)s;
@@ -377,7 +300,15 @@ int unit_source_new(Source **ret, const SourceContext *context, char *const *uni
         s->source = (Source){ .ops = &unit_ops, .name = "unit" };
         s->context = *context;
         s->units = units ? units : context->settings->units;
-        s->destination = destination;
+        s->signals = signals;
+        s->listener = (SignalListener){
+                .userdata = s,
+                .connected = on_connected,
+                .lost = on_lost,
+                .job_new = on_job_new,
+                .job_removed = on_job_removed,
+                .files = on_files,
+        };
         int r = watches_make(s);
         if (r >= 0)
                 r = sd_event_add_time_relative(context->event, &s->poll, CLOCK_MONOTONIC, POLL_INTERVAL,
@@ -387,7 +318,6 @@ int unit_source_new(Source **ret, const SourceContext *context, char *const *uni
         if (r < 0)
                 return err_trace(r);
         (void)sd_event_source_set_description(s->poll, "unit-poll");
-        s->bus = bus ? sd_bus_ref(bus) : NULL;
         *ret = TAKE_PTR(source);
         return 0;
 }

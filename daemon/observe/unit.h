@@ -10,20 +10,10 @@
  */
 
 #include "observe/source.h"
-
-#include <systemd/sd-bus.h>
+#include "observe/systemd_signals.h"
 
 /*
- * @units: NULL-terminated, borrowed; NULL means the settings' own. @destination: "org.freedesktop.systemd1",
- * or NULL on a connection that leads straight to systemd. @bus is referenced; NULL means that there is none
- * yet.
+ * @units: NULL-terminated, borrowed; NULL means the settings' own. @signals outlives the source.
+ * Return: 0 or a negated errno.
  */
-int unit_source_new(Source **ret, const SourceContext *context, char *const *units, sd_bus *bus,
-                    const char *destination);
-/*
- * A new connection after the old one was lost (reported as RUN_UNKNOWN), or NULL. Begins to watch on it at
- * once. Return: 0 or a negated errno.
- */
-int unit_source_set_bus(Source *source, sd_bus *bus);
-/* Is there a connection? */
-bool unit_source_is_connected(const Source *source);
+int unit_source_new(Source **ret, const SourceContext *context, char *const *units, SystemdSignals *signals);

@@ -11,7 +11,7 @@
  * of something which stops it in their name, as a shutdown). Its kind is asked for; but it may have gone
  * before the answer, so a job that began while the unit was up, and under which it goes down, is a stop too.
  *
- * A call that fails leaves the state as it was, or unknown; the next signal or the poll of unit.c tries
+ * A call that fails leaves the state as it was, or unknown; the next signal or a look of unit.c tries
  * again.
  *
  * Tests: tests/unit/test_unit.c.
@@ -431,6 +431,11 @@ void unit_watch_expect(UnitWatch *u, bool ours, const char *invocation, bool alo
 bool unit_watch_is_known(const UnitWatch *u)
 {
         return u->known;
+}
+
+bool unit_watch_is_blind(const UnitWatch *u)
+{
+        return u->cgroup && cgroup_watch_is_blind(u->cgroup);
 }
 
 void unit_watch_status(const UnitWatch *u, ServiceStatus *ret)

@@ -34,6 +34,8 @@ void unit_watch_expect(UnitWatch *u, bool ours, const char *invocation, bool alo
 
 /* Has its state been read since it was attached? */
 bool unit_watch_is_known(const UnitWatch *u);
+/* Has it processes of which nobody tells when they end? */
+bool unit_watch_is_blind(const UnitWatch *u);
 /* Everything but "since". Strings are the watch's, until the next change. */
 void unit_watch_status(const UnitWatch *u, ServiceStatus *ret);
 /* When its state changed last, on our monotonic clock. */

@@ -5,6 +5,7 @@
  * in the order in which systemd says it.
  */
 
+#include "observe/systemd_signals.h"
 #include "unit/observe_util.h"
 
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ typedef struct FakeUnit {
 typedef struct Fixture {
         Watcher w;
         sd_bus *server, *client;
+        SystemdSignals *signals;
         Source *source;
         FakeUnit units[2];
         const char *job_type; /* NULL: the job has gone */
@@ -166,6 +168,7 @@ static inline int setup(void **state)
                         .condition_time = 1,
                 };
         connect_bus(f);
+        assert_int_equal(systemd_signals_new(&f->signals, f->client, NULL), 0);
         *state = f;
         return 0;
 }
@@ -175,6 +178,7 @@ static inline int teardown(void **state)
         Fixture *f = *state;
 
         source_free(f->source);
+        systemd_signals_free(f->signals);
         if (f->server)
                 disconnect_bus(f);
         watcher_deinit(&f->w);

@@ -13,6 +13,7 @@
 typedef struct Fixture {
         Watcher w;
         sd_bus *server, *client;
+        SystemdSignals *signals;
         Source *source;
         const char *system_state;
         unsigned asked;
@@ -50,7 +51,8 @@ static int setup(void **state)
         assert_true(sd_bus_start(f->server) >= 0 && sd_bus_start(f->client) >= 0);
         assert_true(sd_bus_attach_event(f->server, f->w.event, 0) >= 0);
         assert_true(sd_bus_attach_event(f->client, f->w.event, 0) >= 0);
-        assert_int_equal(host_source_new(&f->source, &f->w.context, f->client, NULL), 0);
+        assert_int_equal(systemd_signals_new(&f->signals, f->client, NULL), 0);
+        assert_int_equal(host_source_new(&f->source, &f->w.context, f->signals), 0);
         *state = f;
         return 0;
 }
@@ -60,6 +62,7 @@ static int teardown(void **state)
         Fixture *f = *state;
 
         source_free(f->source);
+        systemd_signals_free(f->signals);
         sd_bus_detach_event(f->server);
         sd_bus_detach_event(f->client);
         sd_bus_close_unref(f->server);
@@ -117,11 +120,11 @@ static void test_without_bus(void **state)
 {
         Fixture *f = *state;
 
-        assert_int_equal(host_source_set_bus(f->source, NULL), 0);
+        assert_int_equal(systemd_signals_set_bus(f->signals, NULL), 0);
         assert_int_equal(source_start(f->source), 0);
         watcher_drain(&f->w);
         assert_int_equal(f->w.n, 0);
-        assert_int_equal(host_source_set_bus(f->source, f->client), 0);
+        assert_int_equal(systemd_signals_set_bus(f->signals, f->client), 0);
         job(f, "shutdown.target", NULL);
         watcher_until(&f->w, f->w.n == 1);
 }

@@ -14,7 +14,7 @@ static void start(Fixture *f, size_t n)
         static char *one[] = { (char *)"imc.service", NULL };
 
         f->w.settings.units = n == 1 ? one : names;
-        assert_int_equal(unit_source_new(&f->source, &f->w.context, NULL, f->client, NULL), 0);
+        assert_int_equal(unit_source_new(&f->source, &f->w.context, NULL, f->signals), 0);
         assert_int_equal(source_start(f->source), 0);
         watcher_until(&f->w, f->w.n == 1);
         assert_int_equal(f->subscribed, 1);
@@ -365,14 +365,13 @@ static void test_lost_connection(void **state)
         start(f, 1);
         disconnect_bus(f);
         assert_true(watcher_last_run(&f->w, RUN_UNKNOWN));
-        assert_false(unit_source_is_connected(f->source));
+        assert_null(systemd_signals_bus(f->signals));
         (void)source_refresh(f->source);
         watcher_drain(&f->w);
         assert_true(watcher_last_run(&f->w, RUN_UNKNOWN));
         connect_bus(f);
-        assert_int_equal(unit_source_set_bus(f->source, f->client), 0);
+        assert_int_equal(systemd_signals_set_bus(f->signals, f->client), 0);
         watcher_until(&f->w, watcher_last_run(&f->w, RUN_RUNNING));
-        assert_true(unit_source_is_connected(f->source));
         assert_int_equal(f->subscribed, 2);
         /* And it follows again. */
         set_state(f, &f->units[0], "failed", "failed");
