@@ -70,9 +70,9 @@ static int usage(FILE *out, int status)
 }
 
 /*
- * For a process that lives long and does little: one heap for all threads, and large blocks that go back to the
- * system when they are freed, whatever was allocated before. (glibc would make a heap for each thread, and stop to
- * map blocks of the size of one that was freed.)
+ * For a process that lives long and does little: one heap for all threads, and large blocks that go back to
+ * the system when they are freed, whatever was allocated before. (glibc would make a heap for each thread,
+ * and stop to map blocks of the size of one that was freed.)
  */
 static void keep_memory_small(void)
 {

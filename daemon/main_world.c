@@ -88,6 +88,7 @@ static int make_manager(World *w, const ServiceSettings *s, Manager **ret)
                                    .run_dir = w->settings->run_dir,
                                    .bus = w->context.bus,
                                    .destination = w->context.bus ? SYSTEMD : NULL,
+                                   .turns = w->signals ? systemd_signals_turns(w->signals) : NULL,
                                    .unit_dir = "/etc/systemd/system",
                                    .runtime_unit_dir = "/run/systemd/system",
                                    .runner = w->runner,
@@ -439,7 +440,6 @@ World *world_free(World *w)
                         source_free(s->sources[j - 1]);
         }
         source_free(w->host);
-        w->signals = systemd_signals_free(w->signals);
         w->journal = journal_reader_free(w->journal);
         /* Workers before actuators: a job that still runs belongs to one. */
         for (size_t k = 0; k < w->n_spool_workers; k++)
@@ -450,6 +450,7 @@ World *world_free(World *w)
                 actuator_free(w->services[k].actuator);
         for (size_t k = 0; w->services && k < w->settings->n_services; k++)
                 strv_free(w->services[k].units);
+        w->signals = systemd_signals_free(w->signals); /* managers had turns of it */
         engine_free(w->engine);
         runner_free(w->runner);
         if (w->procfd >= 0)

@@ -9,6 +9,7 @@
  */
 
 #include "base/runner.h"
+#include "base/turns.h"
 #include "base/worker.h"
 #include "model/evidence.h"
 #include "model/settings.h"
@@ -69,6 +70,7 @@ typedef struct ManagerContext {
         const char *run_dir;
         sd_bus *bus;                  /* NULL: no systemd on this host */
         const char *destination;      /* "org.freedesktop.systemd1", or NULL on a peer connection (tests) */
+        Turns *turns;                 /* of calls to systemd for each of many units; NULL: no limit */
         const char *unit_dir;         /* persistent drop-ins: "/etc/systemd/system" */
         const char *runtime_unit_dir; /* "/run/systemd/system" */
         Runner *runner;

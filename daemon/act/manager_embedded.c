@@ -11,8 +11,8 @@
  * looks with WNOWAIT only. What ends after "stopping" was set ended by our wish. Once unjamd was restarted
  * the process is nobody's child here: its end shows on the pidfd, its exit status is lost.
  *
- * unjamd is a subreaper, so orphans of the service become its children and stay findable; reaper.c reaps those
- * that nobody else does.
+ * unjamd is a subreaper, so orphans of the service become its children and stay findable; reaper.c reaps
+ * those that nobody else does.
  *
  * Output goes to unjamd's own standard error. "Started" means: executed, and alive START_GRACE later; whether
  * it is of use the engine finds out by probes. A stop sends SIGTERM to the main process and its process

@@ -387,7 +387,9 @@ static int systemd_init(SystemdManager *m, const ManagerContext *c, char *const 
                 return err_trace(r);
         if (!c->bus)
                 return err_origin(-ENOTCONN);
-        m->bus = (SystemdBus){ .event = c->event, .bus = c->bus, .destination = c->destination };
+        m->bus = (SystemdBus){
+                .event = c->event, .bus = c->bus, .destination = c->destination, .turns = c->turns
+        };
         for (char *const *u = units; r >= 0 && u && *u; u++)
                 r = unit_add(m, *u, false);
         m->n_configured = m->n_units;

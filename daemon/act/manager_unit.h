@@ -7,6 +7,7 @@
  */
 
 #include "base/clock.h"
+#include "base/turns.h"
 
 #include <stdbool.h>
 #include <systemd/sd-bus.h>
@@ -21,6 +22,7 @@ typedef struct SystemdBus {
         sd_event *event;
         sd_bus *bus;
         const char *destination; /* NULL on a peer connection */
+        Turns *turns;            /* of who asks for each of many units; NULL: no limit */
 } SystemdBus;
 
 typedef struct UnitInfo {

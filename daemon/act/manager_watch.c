@@ -22,6 +22,7 @@ typedef struct WatchedUnit {
         ManagerWatch *watch;
         char *name;
         UnitFetch *fetch;
+        Turn turn;          /* to fetch it */
         sd_bus_slot *match; /* once its path is known */
         sd_event_source *timer;
         usec_t not_before; /* CLOCK_MONOTONIC */
@@ -52,6 +53,7 @@ static void on_fetched(void *userdata, UnitInfo *info, const BusFailure *failure
         ManagerWatch *w = u->watch;
 
         u->fetch = unit_fetch_free(u->fetch);
+        turn_end(&u->turn);
         if (info && !u->match)
                 (void)sd_bus_match_signal_async(w->bus.bus, &u->match, w->bus.destination, info->path,
                                                 "org.freedesktop.DBus.Properties", "PropertiesChanged",
@@ -67,13 +69,21 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         (void)usec;
         (void)sd_event_now(u->watch->bus.event, CLOCK_MONOTONIC, &u->not_before);
         u->not_before += AGAIN;
-        if (!u->fetch)
-                (void)unit_fetch_new(&u->fetch, &u->watch->bus, u->name, on_fetched, u);
+        turn_ask(u->watch->bus.turns, &u->turn);
         return 0;
+}
+
+static void on_turn(void *userdata)
+{
+        WatchedUnit *u = userdata;
+
+        if (unit_fetch_new(&u->fetch, &u->watch->bus, u->name, on_fetched, u) < 0)
+                turn_end(&u->turn);
 }
 
 static WatchedUnit *watched_free(WatchedUnit *u)
 {
+        turn_end(&u->turn);
         unit_fetch_free(u->fetch);
         sd_bus_slot_unref(u->match);
         sd_event_source_disable_unref(u->timer);
@@ -96,6 +106,7 @@ int manager_watch_add(ManagerWatch *w, const char *name)
         if (!u)
                 return err_origin(-ENOMEM);
         u->watch = w;
+        u->turn = (Turn){ .go = on_turn, .userdata = u };
         u->name = strdup(name);
         int r = u->name ? 0 : -ENOMEM;
         if (r == 0)

@@ -4,9 +4,9 @@
  * A plain table for the diagnosis. A fact that closes and opens again within one episode with the same
  * signature is not said again: that is what makes one finding of a flapping service.
  *
- * A symptom is half a kilobyte of text, and there are services by the hundred with none: there is room for one, and
- * memory is taken for more. Cannot fail: without memory the latest symptom takes the room, and the fact that had
- * it tells of the wrong one, but that it is a fact stays known. Test: tests/unit/test_facts.c.
+ * A symptom is half a kilobyte of text, and there are services by the hundred with none: there is room for
+ * one, and memory is taken for more. Cannot fail: without memory the latest symptom takes the room, and the
+ * fact that had it tells of the wrong one, but that it is a fact stays known. Test: tests/unit/test_facts.c.
  */
 #include "diagnose/facts.h"
 

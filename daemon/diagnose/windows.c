@@ -2,8 +2,9 @@
  * windows - counting within a time
  *
  * Event rules count log entries here, the run watch counts crashes. Counting cannot fail: room for one crash
- * signature is taken at the start, more when there are more, and it is bounded whatever a service does. Crash loops are looked for in several windows
- * at once, because a rule with one short window never sees a slow loop. Test: tests/unit/test_windows.c.
+ * signature is taken at the start, more when there are more, and it is bounded whatever a service does. Crash
+ * loops are looked for in several windows at once, because a rule with one short window never sees a slow
+ * loop. Test: tests/unit/test_windows.c.
  */
 #include "diagnose/windows.h"
 

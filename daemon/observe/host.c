@@ -1,7 +1,8 @@
 /*
  * host - shutdown and clock jumps
  *
- * Made by main, one for all services; read by the engine, for which nothing is a failure any more once the host goes down.
+ * Made by main, one for all services; read by the engine, for which nothing is a failure any more once the
+ * host goes down.
  *
  * Shutdown is known from three sides, whichever comes first: logind announces it (PrepareForShutdown),
  * systemd queues a job for shutdown.target, and its SystemState is "stopping" when this source starts. A

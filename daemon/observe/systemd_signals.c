@@ -20,12 +20,14 @@
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER      "org.freedesktop.systemd1.Manager"
 #define SLOTS_MAX    8
+#define TURNS_MAX    24 /* of two calls each, where 128 are allowed; others call, too */
 
 struct SystemdSignals {
         sd_bus *bus;
         const char *destination;
         sd_bus_slot *slots[SLOTS_MAX], *subscription;
         size_t n_slots;
+        Turns turns;
         SignalListener *listeners, *next; /* next: while all are told */
 };
 
@@ -203,6 +205,11 @@ const char *systemd_signals_destination(const SystemdSignals *s)
         return s->destination;
 }
 
+Turns *systemd_signals_turns(SystemdSignals *s)
+{
+        return &s->turns;
+}
+
 int systemd_signals_listen(SystemdSignals *s, SignalListener *l)
 {
         if (s->bus && s->n_slots == 0) {
@@ -240,6 +247,7 @@ int systemd_signals_new(SystemdSignals **ret, sd_bus *bus, const char *destinati
                 return err_origin(-ENOMEM);
         s->bus = bus ? sd_bus_ref(bus) : NULL;
         s->destination = destination;
+        s->turns = TURNS(TURNS_MAX);
         *ret = s;
         return 0;
 }

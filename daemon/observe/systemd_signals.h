@@ -7,6 +7,8 @@
  * must not have its own for what is the same for all.
  */
 
+#include "base/turns.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-bus.h>
@@ -37,15 +39,18 @@ int systemd_signals_new(SystemdSignals **ret, sd_bus *bus, const char *destinati
 /* Nobody may listen any more. */
 SystemdSignals *systemd_signals_free(SystemdSignals *s);
 
-/* A new connection after the old one was lost, or NULL. connected() is called. Return: 0 or a negated errno. */
+/* A new connection after the old one was lost, or NULL. connected() is called. Return: 0 or a negated errno.
+ */
 int systemd_signals_set_bus(SystemdSignals *s, sd_bus *bus);
 /* The connection, or NULL; and how systemd is called on it. */
 sd_bus *systemd_signals_bus(const SystemdSignals *s);
 const char *systemd_signals_destination(const SystemdSignals *s);
+/* Of whoever calls systemd on the connection for each of many units. */
+Turns *systemd_signals_turns(SystemdSignals *s);
 
 /*
- * @l hears of everything from now on. Matches and subscription are sent with the first one, and before anything
- * that the caller sends afterwards. Return: 0 or a negated errno.
+ * @l hears of everything from now on. Matches and subscription are sent with the first one, and before
+ * anything that the caller sends afterwards. Return: 0 or a negated errno.
  */
 int systemd_signals_listen(SystemdSignals *s, SignalListener *l);
 /* Does nothing for one that does not listen. */

@@ -2,9 +2,9 @@
  * unit - the systemd units of one service
  *
  * Made by main, one for each service that systemd runs; read by the engine. It listens to systemd's signals
- * (systemd_signals.c) first, then follows each unit (unit_watch.c), and reports when something that the engine
- * can see has changed. Nothing is polled, but for what no signal tells of: while a unit could not be read, or the
- * processes of a wrapper unit can't be watched (cgroup v1), it looks every 30 s.
+ * (systemd_signals.c) first, then follows each unit (unit_watch.c), and reports when something that the
+ * engine can see has changed. Nothing is polled, but for what no signal tells of: while a unit could not be
+ * read, or the processes of a wrapper unit can't be watched (cgroup v1), it looks every 30 s.
  *
  * When the connection is lost it reports RUN_UNKNOWN once, and begins anew on the next one, or when systemd's
  * name has changed hands.
@@ -149,14 +149,11 @@ static void on_changed(void *userdata)
 
 /* Watching */
 
-static int units_attach(UnitSource *s, sd_bus *bus)
+static void units_attach(UnitSource *s, sd_bus *bus)
 {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < s->n; i++)
-                r = unit_watch_attach(s->watches[i], bus, systemd_signals_destination(s->signals));
+        for (size_t i = 0; i < s->n; i++)
+                unit_watch_attach(s->watches[i], bus, systemd_signals_destination(s->signals));
         poll_set(s);
-        return r < 0 ? err_trace(r) : 0;
 }
 
 static void units_fetch(UnitSource *s)
@@ -165,7 +162,7 @@ static void units_fetch(UnitSource *s)
 
         for (size_t i = 0; bus && i < s->n; i++)
                 if (unit_watch_fetch(s->watches[i]) < 0)
-                        (void)unit_watch_attach(s->watches[i], bus, systemd_signals_destination(s->signals));
+                        unit_watch_attach(s->watches[i], bus, systemd_signals_destination(s->signals));
 }
 
 static int on_poll(sd_event_source *timer, uint64_t usec, void *userdata)
@@ -205,14 +202,14 @@ static void on_connected(void *userdata)
         UnitSource *s = userdata;
 
         s->force = true;
-        (void)units_attach(s, systemd_signals_bus(s->signals));
+        units_attach(s, systemd_signals_bus(s->signals));
 }
 
 static void on_lost(void *userdata)
 {
         UnitSource *s = userdata;
 
-        (void)units_attach(s, NULL);
+        units_attach(s, NULL);
         status_report(s, &(ServiceStatus){ .run = RUN_UNKNOWN, .result = "bus-lost" }, now_read().mono);
 }
 
@@ -224,7 +221,7 @@ static int unit_start(Source *source)
 
         s->force = true;
         if (r == 0 && bus)
-                r = units_attach(s, bus);
+                units_attach(s, bus);
         return err_trace(r);
 }
 
@@ -279,6 +276,7 @@ static int watches_make(UnitSource *s)
         for (; s->n < n; s->n++) {
                 const UnitWatchSpec spec = {
                         .event = s->context.event,
+                        .turns = systemd_signals_turns(s->signals),
                         .name = s->units[s->n],
                         .changed = on_changed,
                         .userdata = s,

@@ -55,6 +55,7 @@ struct UnitWatch {
         const char *destination;
         char *path;
         sd_bus_slot *load, *signal, *get_unit, *get_service, *get_job;
+        Turn turn;  /* to load and read it */
         bool again; /* read once more when the reading under way is done */
         bool known;
         UnitState state;
@@ -289,6 +290,7 @@ static void fetch_ended(UnitWatch *u)
 {
         if (u->get_unit || u->get_service)
                 return;
+        turn_end(&u->turn);
         if (u->again) {
                 u->again = false;
                 (void)unit_watch_fetch(u);
@@ -325,12 +327,18 @@ static int on_get_service(sd_bus_message *m, void *userdata, sd_bus_error *error
 
 int unit_watch_fetch(UnitWatch *u)
 {
-        if (!u->bus || !u->path)
-                return u->load ? 0 : err_origin(-ENOTCONN);
-        if (u->get_unit || u->get_service) {
-                u->again = true;
+        if (turn_is_asked(&u->turn)) {
+                u->again = u->again || u->get_unit || u->get_service;
                 return 0;
         }
+        if (!u->bus || !u->path)
+                return err_origin(-ENOTCONN);
+        turn_ask(u->spec.turns, &u->turn);
+        return 0;
+}
+
+static int fetch_send(UnitWatch *u)
+{
         int r = sd_bus_call_method_async(u->bus, &u->get_service, u->destination, u->path, PROPERTIES,
                                          "GetAll", on_get_service, u, "s", SERVICE);
         if (r >= 0)
@@ -376,23 +384,39 @@ static int on_load(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         (void)error;
         u->load = sd_bus_slot_unref(u->load);
-        if (sd_bus_message_is_method_error(m, NULL) || sd_bus_message_read(m, "o", &path) < 0)
+        char *copy = NULL;
+        if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "o", &path) >= 0)
+                copy = strdup(path);
+        if (!copy) {
+                turn_end(&u->turn);
                 return 0;
-        char *copy = strdup(path);
-        if (!copy)
-                return 0;
+        }
         free(u->path);
         u->path = copy;
         u->signal = sd_bus_slot_unref(u->signal);
         if (sd_bus_match_signal_async(u->bus, &u->signal, u->destination, u->path, PROPERTIES,
                                       "PropertiesChanged", on_properties, NULL, u) < 0)
                 u->signal = NULL;
-        (void)unit_watch_fetch(u);
+        if (fetch_send(u) < 0)
+                turn_end(&u->turn);
         return 0;
+}
+
+/* It is our turn: the unit is loaded, or it is read. */
+static void on_turn(void *userdata)
+{
+        UnitWatch *u = userdata;
+        int r = u->path ? fetch_send(u)
+                        : sd_bus_call_method_async(u->bus, &u->load, u->destination, MANAGER_PATH, MANAGER,
+                                                   "LoadUnit", on_load, u, "s", u->spec.name);
+
+        if (r < 0)
+                turn_end(&u->turn);
 }
 
 static void detach(UnitWatch *u)
 {
+        turn_end(&u->turn);
         u->load = sd_bus_slot_unref(u->load);
         u->signal = sd_bus_slot_unref(u->signal);
         u->get_unit = sd_bus_slot_unref(u->get_unit);
@@ -405,16 +429,14 @@ static void detach(UnitWatch *u)
         u->job = 0;
 }
 
-int unit_watch_attach(UnitWatch *u, sd_bus *bus, const char *destination)
+void unit_watch_attach(UnitWatch *u, sd_bus *bus, const char *destination)
 {
         detach(u);
         if (!bus)
-                return 0;
+                return;
         u->bus = sd_bus_ref(bus);
         u->destination = destination;
-        int r = sd_bus_call_method_async(bus, &u->load, destination, MANAGER_PATH, MANAGER, "LoadUnit",
-                                         on_load, u, "s", u->spec.name);
-        return r < 0 ? err_origin(r) : 0;
+        turn_ask(u->spec.turns, &u->turn);
 }
 
 void unit_watch_expect(UnitWatch *u, bool ours, const char *invocation, bool alone)
@@ -488,6 +510,7 @@ int unit_watch_new(UnitWatch **ret, const UnitWatchSpec *spec)
         if (!u)
                 return err_origin(-ENOMEM);
         u->spec = *spec;
+        u->turn = (Turn){ .go = on_turn, .userdata = u };
         *ret = u;
         return 0;
 }

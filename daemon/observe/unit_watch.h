@@ -4,6 +4,7 @@
  * UnitWatch: one systemd unit, followed over D-Bus: its state, and who asked it to start or stop.
  */
 
+#include "base/turns.h"
 #include "observe/unit_state.h"
 
 #include <stdbool.h>
@@ -14,6 +15,7 @@ typedef struct UnitWatch UnitWatch;
 
 typedef struct UnitWatchSpec {
         sd_event *event;
+        Turns *turns;                    /* for calls to systemd; NULL: no limit */
         const char *name;                /* "postfix@-.service"; borrowed */
         void (*changed)(void *userdata); /* something about it is new */
         void *userdata;
@@ -23,7 +25,7 @@ int unit_watch_new(UnitWatch **ret, const UnitWatchSpec *spec);
 UnitWatch *unit_watch_free(UnitWatch *u);
 
 /* Follows it on @bus from now on, or (NULL) no more. Its state is unknown until it has been read. */
-int unit_watch_attach(UnitWatch *u, sd_bus *bus, const char *destination);
+void unit_watch_attach(UnitWatch *u, sd_bus *bus, const char *destination);
 /* Reads all properties anew. */
 int unit_watch_fetch(UnitWatch *u);
 /* The manager's JobNew and JobRemoved, for any unit; those of others are passed over. */
