@@ -195,15 +195,14 @@ static void take_messages(Watch *w, const Outcome *o)
         }
 }
 
-/* One record for each store that was set aside: how many messages, and the digest of their manifest. */
+/* One record for each store that was set aside: how many messages, and the digest of their manifest. They
+ * come with a later outcome: the manifest is made while the service runs. */
 static void take_stores(Watch *w, const Outcome *o)
 {
         json_t *store;
         size_t k;
 
-        if (o->kind != ACTION_SET_ASIDE || o->result != RESULT_DONE)
-                return;
-        json_array_foreach(json_object_get(o->data, "stores"), k, store)(void)
+        json_array_foreach(o->stores, k, store)(void)
                 watch_record(w, AUDIT_STORE_HELD, json_pack("{s:O}", "data", store));
 }
 
@@ -251,6 +250,7 @@ static void on_outcome(void *userdata, const Outcome *o)
 
         engine_enter(w->engine);
         w->acting = false;
+        take_stores(w, o);
         if (w->operation.direct) {
                 if (!action_is_read(o->kind))
                         record_outcome(w, o);
@@ -273,7 +273,6 @@ static void on_outcome(void *userdata, const Outcome *o)
                 watch_spare_canaries(w);
         take_inventory(w, o, &ev);
         take_messages(w, o);
-        take_stores(w, o);
         if (o->kind == ACTION_COLLECT) {
                 take_evidence(w, o);
                 take_causes(w, o, &ev);

@@ -59,6 +59,7 @@ typedef struct Outcome {
         Inventory inventory;
         const Message *messages; /* QUARANTINE, PLACE of few: full records with digests; borrowed */
         size_t n_messages;
+        json_t *stores; /* of a SET_ASIDE before: those whose manifest is made now, or NULL; borrowed */
         const char *const *message_ids; /* QUARANTINE: the quarantine ID of each of @messages */
 } Outcome;
 

@@ -70,6 +70,7 @@ void task_submit(Task *t, Worker *worker, int (*work)(Task *t), void (*then)(Tas
 void task_finish(Task *t, ResultKind result, Reason reason)
 {
         ServiceActuator *a = t->owner;
+        json_t *stores = manifest_take(a);
         Outcome o = { .kind = t->action.kind,
                       .seq = t->action.seq,
                       .result = result,
@@ -85,10 +86,12 @@ void task_finish(Task *t, ResultKind result, Reason reason)
                       .inventory = t->inventory,
                       .messages = t->messages,
                       .n_messages = t->n_messages,
-                      .message_ids = (const char *const *)t->message_ids };
+                      .message_ids = (const char *const *)t->message_ids,
+                      .stores = stores };
 
         a->task = NULL;
         t->done(t->userdata, &o);
+        json_decref(stores);
         task_free(t);
 }
 
@@ -291,6 +294,7 @@ static Actuator *service_free(Actuator *actuator)
                 runner_cancel(a->config.runner, a->task->run);
         if (a->task)
                 task_free(a->task);
+        manifest_deinit(&a->manifest);
         manager_free(a->config.manager);
         causes_free(a->causes);
         strv_free(a->suspect_state);

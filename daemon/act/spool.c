@@ -5,8 +5,10 @@
  *
  *      spool_walk        reads a tree and says what each entry is
  *      spool_scan        inventory                     spool_list       files of many messages
+ *      spool_survey      what an inventory saw, and whether it is still true
  *      spool_place       who belongs where             spool_exchange   a directory at once
- *      spool_aside       a whole store, manifest       spool_skeleton   clones of empty directories
+ *      spool_aside       a whole store                 spool_manifest   what is in hold, listed
+ *                                                      spool_skeleton   clones of empty directories
  *      spool_message     full records                  spool_move       files, in slices
  *      spool_quarantine  culprits, sealed              spool_shelf      quarantine, read
  *      spool_release     an operator's release, delete spool_purge      rebuildable files
@@ -221,7 +223,8 @@ int spool_new(Spool **ret, const ServiceSettings *service, Disk *disk)
         s->service = service;
         s->disk = disk;
         s->stores = calloc(service->n_stores + 1, sizeof(s->stores[0]));
-        if (!s->stores)
+        s->surveys = calloc(service->n_stores + 1, sizeof(s->surveys[0]));
+        if (!s->stores || !s->surveys)
                 return err_origin(-ENOMEM);
         for (size_t i = 0; i < service->n_stores; i++) {
                 r = store_init(s->stores + s->n_stores++, service->stores + i);
@@ -260,6 +263,9 @@ Spool *spool_free(Spool *s)
                 free(store->real_hold);
                 layout_free(store->layout);
         }
+        for (size_t i = 0; s->surveys && i < s->n_stores; i++)
+                survey_deinit(s->surveys + i);
+        free(s->surveys);
         free(s->stores);
         free(s);
         return NULL;

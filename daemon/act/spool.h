@@ -37,6 +37,9 @@ typedef struct SpoolReport {
         char *detail;         /* set on error: what failed, with the path, UTF-8; caller frees */
         Job *job;             /* progress and cancel, or NULL */
         bool live;            /* in: the service may run. Files are moved, no directory is exchanged */
+        /* In: when it was found that nobody outside of the service has a file open (CLOCK_REALTIME); what was
+         * not touched since is not asked for again. 0: never. */
+        struct timespec still_at;
 } SpoolReport;
 
 /*
@@ -60,6 +63,12 @@ int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet
  * where a directory cannot be exchanged, sliced moves (the report says so). Other stores are left alone.
  */
 int spool_set_aside(Spool *s, const char *incident, Roster *roster, size_t store, SpoolReport *report);
+
+/*
+ * Lists what is in hold of @store into HOLD/incidents/INCIDENT/STORE.manifest; its digest and @messages go to
+ * report->data "stores". Reads hold only: the service may run.
+ */
+int spool_manifest(Spool *s, const char *incident, size_t store, uint64_t messages, SpoolReport *report);
 
 /*
  * Rebuildable files of @store (or all) into the incident's folder; read-only and immutable flags are

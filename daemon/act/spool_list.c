@@ -55,6 +55,17 @@ static int items_add(SpoolItem **items, size_t *n, size_t *allocated, const Spoo
         return 0;
 }
 
+int spool_list_add_folder(SpoolList *l, const SpoolItem *folder, const char *path, size_t len)
+{
+        SpoolItem item = *folder;
+        int r;
+
+        r = arena_add(l, path, len, &item.path);
+        if (r < 0)
+                return err_trace(r);
+        return err_trace(items_add(&l->folders, &l->n_folders, &l->folders_allocated, &item));
+}
+
 typedef struct Collector {
         const SpoolCollect *how;
         const SpoolTrees *trees;
@@ -67,9 +78,11 @@ typedef struct Collector {
 static int message_index(const Collector *c, const SpoolSeen *seen, uint32_t *ret)
 {
         Roster *roster = c->how->roster;
-        size_t n = roster->n;
+        size_t n = roster ? roster->n : 0;
         int r;
 
+        if (!roster)
+                return 0;
         if (c->how->only) {
                 r = roster_find(roster, (unsigned)c->how->store, seen->id, seen->id_len, ret);
                 if (r != 0 || !message_set_has(c->how->only, *ret))
@@ -96,11 +109,13 @@ static int collect_item(Collector *c, const SpoolSeen *seen, uint32_t message)
         };
         int r;
 
+        if (seen->kind == KIND_FOLDER)
+                return err_trace(spool_list_add_folder(l, &item, seen->path, seen->len));
         r = arena_add(l, seen->path, seen->len, &item.path);
         if (r < 0)
                 return err_trace(r);
-        if (seen->kind == KIND_FOLDER)
-                return err_trace(items_add(&l->folders, &l->n_folders, &l->folders_allocated, &item));
+        spool_list_tally(l, c->dir, c->side)->files += seen->kind == KIND_MESSAGE;
+        item.still = spool_was_still(c->how->report, &seen->folder_mtime);
         item.last =
                 seen->kind == KIND_MESSAGE && layout_is_last(c->trees->store->layout, seen->path, seen->len);
         if (item.last)
@@ -117,7 +132,7 @@ static int collect_visit(void *userdata, const SpoolSeen *seen)
         switch (seen->kind) {
         case KIND_MESSAGE:
                 r = message_index(c, seen, &message);
-                if (r < 0 || message == SPOOL_NOBODY)
+                if (r < 0 || (c->how->only && message == SPOOL_NOBODY))
                         return r;
                 return collect_item(c, seen, message);
         case KIND_FOLDER:

@@ -135,8 +135,29 @@ static bool is_taken(const SpoolTree *tree, unsigned side, const char *path)
         return tree->root[side] >= 0 && fstatat(tree->root[side], path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Looks at all files of a slice before the first is moved, so that no message is split for a reason seen
- * here. */
+/* The folder has changed; has the file? */
+static bool was_still(const Mover *m, int root, const char *path)
+{
+        struct stat st;
+
+        return m->report && m->report->still_at.tv_sec > 0 &&
+               fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && spool_was_still(m->report, &st.st_mtim);
+}
+
+/* May a name be taken on the other side? Of a message that is one file the rename itself will tell. */
+static bool is_to_be_looked_up(SpoolItem **slice, size_t n, size_t k)
+{
+        uint32_t message = slice[k]->message;
+
+        return message == SPOOL_NOBODY || (k > 0 && slice[k - 1]->message == message) ||
+               (k + 1 < n && slice[k + 1]->message == message);
+}
+
+/*
+ * Looks at the files of a slice before the first is moved, so that no message is split for a reason seen
+ * here. What was in a folder that has not changed since nobody had a file of it open is not asked for: a
+ * call for each of a million files takes as long as moving it.
+ */
 static void slice_vet(Mover *m, SpoolItem **slice, size_t n)
 {
         /* A lease, however short, is nothing to surprise a server with. */
@@ -149,12 +170,16 @@ static void slice_vet(Mover *m, SpoolItem **slice, size_t n)
 
                 if (i->stuck)
                         continue;
-                if (i->wanted == SIDE_HOLD && is_taken(tree, SIDE_HOLD, path))
-                        i->wanted = SIDE_SPARE;
-                if (is_taken(tree, i->wanted, path))
-                        item_stick(m, slice, n, i, "taken", -EEXIST);
-                else if (i->type == FILE_REGULAR && !(live && i->side == SIDE_STORE) &&
-                         spool_file_is_busy(tree->root[i->side], path))
+                if (is_to_be_looked_up(slice, n, k)) {
+                        if (i->wanted == SIDE_HOLD && is_taken(tree, SIDE_HOLD, path))
+                                i->wanted = SIDE_SPARE;
+                        if (is_taken(tree, i->wanted, path)) {
+                                item_stick(m, slice, n, i, "taken", -EEXIST);
+                                continue;
+                        }
+                }
+                if (i->type == FILE_REGULAR && !i->still && !(live && i->side == SIDE_STORE) &&
+                    !was_still(m, tree->root[i->side], path) && spool_file_is_busy(tree->root[i->side], path))
                         item_stick(m, slice, n, i, "busy", -EBUSY);
         }
 }
@@ -214,6 +239,32 @@ static bool is_refusal(const SpoolItem *i, int r)
         return r == -EPERM || r == -EBUSY || (r == -EXDEV && i->type == FILE_DIRECTORY);
 }
 
+/* The name came again: to the tree for those. It is one file, and no other waits for it. */
+static int item_spare(Mover *m, SpoolItem *i, const char *name)
+{
+        SpoolTree *tree = m->trees->trees + i->dir;
+        const char *path = spool_list_path(m->list, i);
+        _cleanup_(freep) char *folder = strndup(path, folder_len(path));
+        Disk *disk = m->trees->spool->disk;
+        _cleanup_(closep) int to = -1;
+        int r;
+
+        if (!folder)
+                return err_origin(-ENOMEM);
+        r = spool_tree_make(m->trees, i->dir, SIDE_SPARE, m->report);
+        if (r < 0)
+                return err_trace(r);
+        to = skeleton_folder(disk, tree->root[i->side], tree->root[SIDE_SPARE], folder);
+        if (to < 0)
+                return err_trace(to);
+        r = disk_rename(disk, m->from, name, to, name, RENAME_NOREPLACE);
+        if (r < 0)
+                return r;
+        i->wanted = i->side = SIDE_SPARE;
+        m->moved.to[SIDE_SPARE]++;
+        return err_trace(disk_sync(disk, to));
+}
+
 static int item_move(Mover *m, SpoolItem **slice, size_t n, SpoolItem *i)
 {
         const char *path = spool_list_path(m->list, i), *slash = strrchr(path, '/'),
@@ -228,8 +279,13 @@ static int item_move(Mover *m, SpoolItem **slice, size_t n, SpoolItem *i)
         }
         if (r == -ENOENT) {
                 spool_note(m->report, "vanished", m->trees->trees[i->dir].dir->path, path, 0);
-                i->stuck = true;
+                i->stuck = i->gone = true;
                 return 0;
+        }
+        if (r == -EEXIST && i->wanted == SIDE_HOLD) {
+                r = item_spare(m, i, name);
+                if (r == 0)
+                        return 0;
         }
         if (r == -EEXIST) {
                 item_stick(m, slice, n, i, "taken", r);

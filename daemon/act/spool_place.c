@@ -133,7 +133,7 @@ static void roster_update(Roster *roster, const SpoolList *l)
                 const SpoolItem *item = l->items + i;
                 RosterEntry *e;
 
-                if (item->message == SPOOL_NOBODY)
+                if (item->message == SPOOL_NOBODY || item->gone)
                         continue;
                 e = roster->entries + item->message;
                 e->place |= item->side == SIDE_STORE ? PLACE_STORE : PLACE_HOLD;

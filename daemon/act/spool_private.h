@@ -58,10 +58,13 @@ typedef struct SpoolStore {
         size_t n_dirs;
 } SpoolStore;
 
+typedef struct SpoolSurvey SpoolSurvey;
+
 struct Spool {
         const ServiceSettings *service;
         Disk *disk;
         SpoolStore *stores;
+        SpoolSurvey *surveys; /* of each store; made by the first inventory */
         size_t n_stores;
 };
 
@@ -73,6 +76,8 @@ int spool_fail(SpoolReport *report, int r, const char *what, const char *dir, co
 void spool_note(SpoolReport *report, const char *key, const char *dir, const char *path, int error);
 /* report->data[@key] += @n. */
 void spool_count(SpoolReport *report, const char *key, uint64_t n);
+/* Was what bears this time there, and unchanged, when nobody had a file open? */
+bool spool_was_still(const SpoolReport *report, const struct timespec *mtime);
 bool spool_cancelled(const SpoolReport *report);
 void spool_progress(SpoolReport *report, uint64_t done);
 void spool_expect(SpoolReport *report, uint64_t total);
@@ -132,8 +137,9 @@ typedef struct SpoolSeen {
         FileType type;
         const char *id; /* KIND_MESSAGE; points into path */
         size_t id_len;
-        bool odd;  /* not the type of file that a message has here */
-        int dirfd; /* its directory, and its name there */
+        bool odd;                     /* not the type of file that a message has here */
+        struct timespec folder_mtime; /* of its directory, before that was read */
+        int dirfd;                    /* its directory, and its name there */
         const char *name;
 } SpoolSeen;
 
@@ -156,10 +162,13 @@ typedef struct SpoolItem {
         uint8_t type;
         bool last;  /* control file: leaves first, comes back last */
         bool stuck; /* cannot be moved; left where it is */
+        bool gone;  /* was listed, and was not there when it was to be moved */
+        bool still; /* its folder had not changed since report->still_at */
 } SpoolItem;
 
-/* What stands in a tree besides messages. */
+/* What stands in a tree. */
 typedef struct SpoolTally {
+        uint64_t files;   /* of messages */
         uint64_t strange; /* entries that are no message's: foreign, skipped, mounts */
         uint64_t last;    /* control files */
 } SpoolTally;
@@ -174,7 +183,8 @@ typedef struct SpoolList {
 
 typedef struct SpoolCollect {
         size_t store;
-        Roster *roster;         /* gains what it does not know, as MESSAGE_ARRIVED, if @only is NULL */
+        Roster *roster; /* gains what it does not know, as MESSAGE_ARRIVED, if @only is NULL; NULL: every file
+                                   is nobody's */
         const MessageSet *only; /* or NULL: everything, folders and nobody's files too */
         bool hold_only;         /* not the store's side */
         SpoolReport *report;
@@ -182,6 +192,7 @@ typedef struct SpoolCollect {
 
 void spool_list_deinit(SpoolList *l);
 int spool_list_collect(SpoolList *l, SpoolTrees *t, const SpoolCollect *c);
+int spool_list_add_folder(SpoolList *l, const SpoolItem *folder, const char *path, size_t len);
 static inline const char *spool_list_path(const SpoolList *l, const SpoolItem *i)
 {
         return l->arena + i->path;
@@ -190,6 +201,37 @@ static inline SpoolTally *spool_list_tally(SpoolList *l, size_t dir, SpoolSide s
 {
         return l->tally + dir * _SIDE_MAX + side;
 }
+
+/* --- spool_survey.c: what the last inventory saw, as long as it is true --- */
+
+typedef struct SpoolStamp {
+        uint64_t inode;
+        struct timespec mtime;
+        bool trusted; /* a change after it would have shown */
+} SpoolStamp;
+
+struct SpoolSurvey {
+        const Roster *roster; /* whose places fit; NULL: no survey */
+        char *incident;
+        uint16_t pass; /* the roster's, of the inventory */
+        size_t n_dirs;
+        SpoolList list;     /* folders and tally, no items */
+        SpoolStamp *stamps; /* of the folders; the top of each tree is one with the path "" */
+        size_t allocated;
+};
+
+/* Was it changed so shortly before @now, or after, that another change may not show? */
+bool spool_is_young(const struct timespec *mtime, const struct timespec *now);
+void survey_deinit(SpoolSurvey *v);
+/* What is known of @side is forgotten: it is about to be read. */
+int survey_begin(SpoolSurvey *v, size_t n_dirs, SpoolSide side);
+/* A folder of a tree as it is before it is read. @now: the clock, not later than the reading. */
+int survey_add(SpoolSurvey *v, const SpoolItem *folder, const char *path, size_t len, const struct stat *st,
+               const struct timespec *now);
+/* Is @side of all directories as it was? */
+bool survey_holds(const SpoolSurvey *v, const SpoolTrees *t, SpoolSide side);
+/* After spool_exchange() of directory @d with the survey's list. */
+void survey_exchanged(SpoolSurvey *v, size_t d);
 
 /* --- spool_skeleton.c: directories like others --- */
 

@@ -84,6 +84,11 @@ void spool_count(SpoolReport *report, const char *key, uint64_t n)
                        json_integer(json_integer_value(json_object_get(report->data, key)) + (json_int_t)n));
 }
 
+bool spool_was_still(const SpoolReport *report, const struct timespec *mtime)
+{
+        return report && report->still_at.tv_sec > 0 && !spool_is_young(mtime, &report->still_at);
+}
+
 bool spool_cancelled(const SpoolReport *report)
 {
         return report && report->job && atomic_load(&report->job->cancel);

@@ -104,7 +104,7 @@ static int trees_tidy(SpoolTrees *t, size_t store, SpoolReport *report)
 static int store_tidy(Spool *s, size_t store, const char *incident, SpoolReport *report)
 {
         _cleanup_(spool_trees_close) SpoolTrees t = { .incident = -1, .folder = -1 };
-        _cleanup_(freep) char *manifest = NULL;
+        _cleanup_(freep) char *manifest = NULL, *temporary = NULL;
         int r;
 
         r = spool_trees_open(&t, s, store, incident, report);
@@ -120,7 +120,11 @@ static int store_tidy(Spool *s, size_t store, const char *incident, SpoolReport 
         }
         if (asprintf(&manifest, "%s.manifest", t.store->folder) < 0)
                 return err_origin(-ENOMEM);
-        r = disk_remove(s->disk, t.incident, manifest, 0);
+        if (asprintf(&temporary, ".%s.tmp", manifest) < 0)
+                return err_origin(-ENOMEM);
+        r = disk_remove(s->disk, t.incident, temporary, 0);
+        if (r == 0 || r == -ENOENT)
+                r = disk_remove(s->disk, t.incident, manifest, 0);
         return r < 0 && r != -ENOENT ? err_trace(r) : 0;
 }
 

@@ -182,13 +182,20 @@ static int entry_classify(Walk *w, SpoolSeen *seen)
 
 static int walk_folder(Walk *w, int fd, unsigned depth);
 
-static int walk_entry(Walk *w, int dirfd, const struct dirent *e, unsigned depth)
+/* The directory under way. */
+typedef struct Folder {
+        int fd;
+        unsigned depth;
+        struct timespec mtime;
+} Folder;
+
+static int walk_entry(Walk *w, const Folder *in, const struct dirent *e)
 {
         _cleanup_(closep) int fd = -1;
-        SpoolSeen seen = { .dirfd = dirfd, .name = e->d_name };
+        SpoolSeen seen = { .dirfd = in->fd, .name = e->d_name, .folder_mtime = in->mtime };
         int r;
 
-        r = entry_type(dirfd, e);
+        r = entry_type(in->fd, e);
         if (r < 0)
                 return r == -ENOENT ? 0 : err_origin(r);
         seen.type = (FileType)r;
@@ -198,10 +205,10 @@ static int walk_entry(Walk *w, int dirfd, const struct dirent *e, unsigned depth
         r = entry_classify(w, &seen);
         if (r < 0)
                 return err_trace(r);
-        if (seen.kind == KIND_FOLDER && (depth >= SPOOL_DEPTH_MAX || w->len > SPOOL_PATH_MAX))
+        if (seen.kind == KIND_FOLDER && (in->depth >= SPOOL_DEPTH_MAX || w->len > SPOOL_PATH_MAX))
                 seen.kind = KIND_FOREIGN;
         if (seen.kind == KIND_FOLDER) {
-                fd = dir_open_beneath(dirfd, e->d_name);
+                fd = dir_open_beneath(in->fd, e->d_name);
                 if (fd == -EXDEV)
                         seen.kind = KIND_MOUNT;
                 else if (fd == -ENOENT || fd == -ENOTDIR ||
@@ -215,14 +222,16 @@ static int walk_entry(Walk *w, int dirfd, const struct dirent *e, unsigned depth
         r = w->visit(w->userdata, &seen);
         if (r < 0 || fd < 0)
                 return r;
-        return walk_folder(w, TAKE_FD(fd), depth + 1);
+        return walk_folder(w, TAKE_FD(fd), in->depth + 1);
 }
 
 /* Consumes @fd. */
 static int walk_folder(Walk *w, int fd, unsigned depth)
 {
         _cleanup_(closedirp) DIR *dir = fdopendir(fd);
+        Folder in = { .fd = fd, .depth = depth };
         size_t len = w->len;
+        struct stat st;
         int r;
 
         if (!dir) {
@@ -230,6 +239,9 @@ static int walk_folder(Walk *w, int fd, unsigned depth)
                 close(fd);
                 return err_origin(r);
         }
+        if (fstat(fd, &st) < 0)
+                return err_origin(-errno);
+        in.mtime = st.st_mtim;
         for (;;) {
                 const struct dirent *e;
 
@@ -239,7 +251,7 @@ static int walk_folder(Walk *w, int fd, unsigned depth)
                         return errno > 0 ? err_origin(-errno) : 0;
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
-                r = walk_entry(w, dirfd(dir), e, depth);
+                r = walk_entry(w, &in, e);
                 w->len = len;
                 if (w->path)
                         w->path[len] = '\0';

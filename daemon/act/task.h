@@ -41,9 +41,21 @@ struct Task {
         char *invocation;
         size_t next_command; /* rebuild commands, after_release commands */
         Run *run;
-        bool ran;        /* the service has run since the last inventory */
-        bool moved_back; /* mail was put back */
+        bool ran;                 /* the service has run since the last inventory */
+        struct timespec still_at; /* when no stranger had a file open; 0: not asked */
+        bool moved_back;          /* mail was put back */
 };
+
+/* The manifest of what was set aside, made beside the actions that follow. */
+typedef struct ManifestTask {
+        Job job; /* first */
+        ServiceActuator *owner;
+        bool under_way;
+        size_t store; /* or STORE_ALL */
+        char *incident;
+        uint64_t *messages; /* in hold, of each store */
+        json_t *data;       /* "stores"; the worker's while under way */
+} ManifestTask;
 
 struct ServiceActuator {
         Actuator actuator;
@@ -55,6 +67,7 @@ struct ServiceActuator {
         bool dead;            /* proved, and not started since */
         bool ran;             /* it has run since the last inventory */
         bool returned;        /* mail was put back while it was dead: tell it after the start */
+        ManifestTask manifest;
 };
 
 /* Runs @work in @worker, then @then in the loop. Failure to submit ends the task. */
@@ -70,6 +83,12 @@ int task_inventory(Task *t);
 /* Waits for strangers that hold a file of a store; -EBUSY with detail and data if they stay. In the worker.
  */
 int task_wait_for_strangers(Task *t);
+
+/* After SET_ASIDE was done: lists what is in hold, in the worker, while the actions that follow go on. */
+int manifest_begin(Task *t);
+/* The stores that were listed since the last call, once all are, or NULL; the caller's. */
+json_t *manifest_take(ServiceActuator *a);
+void manifest_deinit(ManifestTask *m);
 
 /* The phases of each action: task_collect.c, task_move.c, task_run.c */
 void task_collect(Task *t);

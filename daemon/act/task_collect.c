@@ -163,6 +163,7 @@ int task_wait_for_strangers(Task *t)
         usec_t end = usec_add(now_read().mono, STRANGER_WAIT);
 
         for (;;) {
+                usec_t asked = now_read().wall;
                 const struct timespec pause = { .tv_nsec = STRANGER_PERIOD * 1000 };
                 Evidence e = { 0 };
                 int r = look(t, true, &e);
@@ -174,6 +175,10 @@ int task_wait_for_strangers(Task *t)
                 }
                 if (r < 0 || e.n_processes == 0) {
                         evidence_deinit(&e);
+                        if (r == 0)
+                                t->still_at =
+                                        (struct timespec){ .tv_sec = (time_t)(asked / USEC_PER_SEC),
+                                                           .tv_nsec = (long)(asked % USEC_PER_SEC) * 1000 };
                         return r;
                 }
                 evidence_deinit(&e);

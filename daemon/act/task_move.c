@@ -122,6 +122,7 @@ static int work_move(Task *t)
                 r = task_wait_for_strangers(t);
         if (r < 0)
                 return r;
+        report.still_at = t->still_at;
         r = sift(t);
         if (r == 0)
                 r = move(t, &report);
@@ -136,6 +137,14 @@ static void move_done(Task *t, int r)
 {
         ServiceActuator *a = t->owner;
 
+        if (t->action.kind == ACTION_SET_ASIDE && r == 0 && a->config.service->n_stores > 0) {
+                r = manifest_begin(t);
+                if (r < 0) {
+                        a->manifest.under_way = false;
+                        task_finish_errno(t, r);
+                        return;
+                }
+        }
         if (t->moved_back && r == 0) {
                 if (!a->dead) {
                         task_announce(t);

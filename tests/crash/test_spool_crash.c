@@ -11,6 +11,7 @@
 #include "spool_crash_disk.h"
 #include "spool_world.h"
 
+#include <ftw.h>
 #include <sys/wait.h>
 
 #define CALLS_MAX 2000
@@ -24,6 +25,7 @@ typedef struct Step {
         size_t store;    /* ASIDE */
         unsigned choice; /* PLACE, QUARANTINE: which messages */
         char id[64];     /* RELEASE, DELETE */
+        bool old;        /* no directory has changed for a while */
 } Step;
 
 static bool is_chosen(const Step *s, const char *id)
@@ -58,6 +60,15 @@ static int step_quarantine(Spool *s, Roster *roster, const MessageSet *set, Spoo
         return 0;
 }
 
+static int make_old(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        const struct timespec times[2] = { { .tv_sec = 1700000000 }, { .tv_sec = 1700000000 } };
+
+        (void)st;
+        (void)ftw;
+        return type == FTW_D ? utimensat(AT_FDCWD, path, times, 0) : 0;
+}
+
 /* In a process that knows the disk only. */
 static int step_do(World *w, const Step *step, CrashDisk *c)
 {
@@ -68,6 +79,9 @@ static int step_do(World *w, const Step *step, CrashDisk *c)
         Spool *s = NULL;
         int r;
 
+        /* What nothing has happened in for a while is not read again: another way to set it aside. */
+        if (step->old)
+                assert_int_equal(nftw(at(w->f, "spool"), make_old, 16, FTW_PHYS), 0);
         r = spool_new(&s, &w->f->service, &c->disk);
         if (r == 0)
                 r = spool_inventory(s, INCIDENT, &roster, true, false, &report);
@@ -80,7 +94,10 @@ static int step_do(World *w, const Step *step, CrashDisk *c)
         case OP_PLACE:
                 return spool_place(s, INCIDENT, &roster, &set, STORE_ALL, &report);
         case OP_ASIDE:
-                return spool_set_aside(s, INCIDENT, &roster, step->store, &report);
+                r = spool_set_aside(s, INCIDENT, &roster, step->store, &report);
+                for (size_t k = 0; r == 0 && k < w->f->service.n_stores; k++)
+                        r = spool_manifest(s, INCIDENT, k, 1, &report);
+                return r;
         case OP_QUARANTINE:
                 return step_quarantine(s, &roster, &set, &report);
         case OP_RELEASE:
@@ -284,6 +301,7 @@ static void test_set_aside(void **state)
 {
         (void)state;
         every_call(NULL, 0, (Step){ .op = OP_ASIDE, .store = STORE_ALL });
+        every_call(NULL, 0, (Step){ .op = OP_ASIDE, .store = STORE_ALL, .old = true });
 }
 
 static void test_back_from_aside(void **state)

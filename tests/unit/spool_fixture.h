@@ -222,10 +222,27 @@ static inline void place_none(Fixture *f)
         place_held(f, &none);
 }
 
+/* As if nothing had happened in this directory for a while. */
+static inline void grow_old(const Fixture *f, const char *below)
+{
+        const struct timespec times[2] = { { .tv_sec = 1700000000 }, { .tv_sec = 1700000000 } };
+
+        assert_int_equal(utimensat(AT_FDCWD, at(f, below), times, 0), 0);
+}
+
+/* With the manifests that are made afterwards. */
 static inline void set_aside(Fixture *f, size_t store)
 {
         report_reset(f);
         assert_int_equal(spool_set_aside(f->spool, INCIDENT, &f->roster, store, &f->report), 0);
+        for (size_t k = 0; k < f->service.n_stores; k++) {
+                uint64_t n = 0;
+
+                for (size_t i = 0; i < f->roster.n; i++)
+                        n += f->roster.entries[i].store == k && f->roster.entries[i].place & PLACE_HOLD;
+                if (store == STORE_ALL || store == k)
+                        assert_int_equal(spool_manifest(f->spool, INCIDENT, k, n, &f->report), 0);
+        }
         assert_null(f->report.detail);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The real actuator (service_actuator, task_collect, task_move, task_run) on a real spool, with workers and
- * commands, and a manager that only pretends.
+ * The real actuator (service_actuator, task_collect, task_move, task_manifest, task_run) on a real spool, with
+ * workers and commands, and a manager that only pretends.
  */
 #include "act/service_actuator.h"
 #include "base/text.h"
@@ -33,7 +33,7 @@ typedef struct Bed {
         Reason reason;
         bool has_inventory;
         Inventory inventory;
-        size_t n_messages;
+        size_t n_messages, n_stores;
         char quarantine[128];
         char detail[256];
 } Bed;
@@ -168,6 +168,13 @@ static void take(void *userdata, const Outcome *o)
         b->has_inventory = o->has_inventory;
         b->inventory = o->inventory;
         b->n_messages = o->n_messages;
+        b->n_stores = json_array_size(o->stores);
+        for (size_t k = 0; k < b->n_stores; k++) {
+                const json_t *store = json_array_get(o->stores, k);
+
+                assert_int_equal(json_integer_value(json_object_get(store, "messages")), 5);
+                assert_int_equal(json_string_length(json_object_get(store, "manifest_sha256")), 64);
+        }
         snprintf(b->detail, sizeof(b->detail), "%s", o->detail ? o->detail : "");
         if (o->message_ids && o->n_messages > 0)
                 snprintf(b->quarantine, sizeof(b->quarantine), "%s", o->message_ids[0]);
@@ -253,8 +260,10 @@ static void set_aside_and_back(void **state)
         assert_int_equal(b->result, RESULT_DONE);
         assert_int_equal(b->inventory.in_hold, 5);
         assert_false(there(b->in, "a"));
-        put(b->in, "new"); /* arrives meanwhile */
+        assert_int_equal(b->n_stores, 0); /* nobody waits for the manifest ... */
+        put(b->in, "new");                /* arrives meanwhile */
         perform(b, (Action){ .kind = ACTION_RESTORE, .store = STORE_ALL });
+        assert_int_equal(b->n_stores, 1); /* ... but what moves them does */
         assert_int_equal(b->inventory.in_hold, 0);
         assert_int_equal(b->inventory.in_store, 6);
         assert_true(there(b->in, "a"));

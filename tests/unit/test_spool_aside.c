@@ -1,4 +1,4 @@
-/* spool_set_aside: a whole store at once, its skeleton, its manifest. */
+/* spool_set_aside: a whole store at once, its skeleton. */
 #include "spool_fixture.h"
 
 #define HELD_IN "hold/incidents/" INCIDENT "/q/0"
@@ -62,31 +62,6 @@ static void test_the_skeleton_is_like_the_original(void **state)
         assert_int_equal(b.st_mtim.tv_sec, a.st_mtim.tv_sec);
         assert_int_equal(b.st_mtim.tv_nsec, a.st_mtim.tv_nsec);
         assert_int_not_equal(a.st_ino, b.st_ino);
-}
-
-static void test_the_manifest_lists_what_went(void **state)
-{
-        Fixture *f = *state;
-        char text[4096] = "";
-        FILE *file;
-
-        put(f, "spool/In/b c", "12345");
-        put(f, "spool/In/a", "1");
-        put(f, "spool/Out/z", "1");
-        inventory(f, true, false);
-        set_aside(f, STORE_Q);
-        assert_string_equal(json_string_value(json_object_get(store_report(f, 0), "store")), "q");
-        assert_int_equal(json_integer_value(json_object_get(store_report(f, 0), "messages")), 3);
-        assert_int_equal(strlen(json_string_value(json_object_get(store_report(f, 0), "manifest_sha256"))),
-                         64);
-        file = fopen(at(f, "hold/incidents/" INCIDENT "/q.manifest"), "re");
-        assert_non_null(file);
-        assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
-        fclose(file);
-        assert_ptr_equal(strstr(text, "file 1 0640 "), text);
-        assert_non_null(strstr(text, " 0 a\nfile 5 0640 "));
-        assert_non_null(strstr(text, " 0 b c\nfile 1 0640 "));
-        assert_non_null(strstr(text, " 1 z\n"));
 }
 
 static void test_twice(void **state)
@@ -163,33 +138,16 @@ static void test_a_store_that_became_a_link_is_refused(void **state)
         assert_true(is_there(f, "elsewhere/a"));
 }
 
-static void test_a_manifest_that_cannot_be_written(void **state)
-{
-        Fixture *f = *state;
-        NameDisk disk;
-
-        put(f, "spool/In/a", "1");
-        inventory(f, true, false);
-        fixture_fail(f, &disk, "manifest", -ENOSPC);
-        set_aside(f, STORE_Q);
-        assert_int_equal(reported(f, "manifest_error"), 1);
-        assert_int_equal(strlen(json_string_value(json_object_get(store_report(f, 0), "manifest_sha256"))),
-                         64);
-        assert_true(is_there(f, HELD_IN "/a"));
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
                 T(test_the_directory_changes_places),
                 T(test_the_skeleton_is_like_the_original),
-                T(test_the_manifest_lists_what_went),
                 T(test_twice),
                 T(test_fallback_says_why),
                 T(test_an_empty_store_is_left_alone),
                 T(test_a_store_that_became_a_link_is_refused),
-                T(test_a_manifest_that_cannot_be_written),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
