@@ -17,7 +17,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +25,6 @@
 
 /* Of a command line. More is no help to anybody. */
 #define COMMAND_MAX 4096
-/* A process with more threads than these is judged by them. */
-#define THREADS_MAX 512
 
 static const char deleted_suffix[] = " (deleted)";
 
@@ -46,151 +43,31 @@ void process_deinit(ProcessEvidence *p)
         free(p->exe);
         free(p->wchan);
         free(p->syscall);
+        free(p->why);
         *p = (ProcessEvidence){};
 }
 
-int process_open(int procfd, pid_t pid)
+/* NULL for nothing; the caller's. *@r becomes -ENOMEM. */
+static char *copy_unless_empty(const char *text, int *r)
 {
-        char name[16];
-        int fd;
+        char *copy = *text ? strdup(text) : NULL;
 
-        snprintf(name, sizeof(name), "%d", (int)pid);
-        fd = openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(errno == ENOENT ? -ESRCH : -errno);
-        return fd;
+        if (*text && !copy)
+                *r = err_origin(-ENOMEM);
+        return copy;
 }
 
-/* A file that vanishes is a process that vanishes. */
-static int read_text(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len)
+static int waits_read(int piddirfd, ProcessEvidence *p)
 {
-        int r = file_read_virtual(dirfd, name, max, ret, ret_len);
+        char number[24];
+        ProcWait wait;
+        int r = 0;
 
-        return r == -ENOENT ? err_origin(-ESRCH) : err_trace(r);
-}
-
-/* Fields 3, 4, 14, 15, 20 and 22 of stat, behind a name that may hold anything. */
-static int stat_parse(const char *text, ProcessEvidence *p, unsigned long *ret_threads)
-{
-        const char *name = strchr(text, '('), *end = strrchr(text, ')');
-        unsigned long user, system;
-        long ticks = sysconf(_SC_CLK_TCK);
-        int parent;
-
-        if (!name || !end || end < name)
-                return err_origin(-EBADMSG);
-        if (sscanf(end,
-                   ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %lu %*d %" SCNu64,
-                   &p->state, &parent, &user, &system, ret_threads, &p->id.start) != 6)
-                return err_origin(-EBADMSG);
-        p->parent = parent;
-        p->cpu = (user + system) * (USEC_PER_SEC / (usec_t)(ticks > 0 ? ticks : 100));
-        p->name = strndup(name + 1, (size_t)(end - name - 1));
-        return p->name ? 0 : err_origin(-ENOMEM);
-}
-
-/* The number behind "\nKEY:\t" in a status file, 0 if it is not there. @skip numbers before it are passed
- * over. */
-static uint64_t status_number(const char *text, const char *key, unsigned skip)
-{
-        const char *p = strstr(text, key);
-        uint64_t value = 0;
-        char *end;
-
-        if (!p)
-                return 0;
-        p += strlen(key);
-        for (unsigned i = 0; i <= skip; i++) {
-                value = strtoull(p, &end, 10);
-                if (end == p)
-                        return 0;
-                p = end;
-        }
-        return value;
-}
-
-static uint64_t status_switches(const char *text)
-{
-        return status_number(text, "\nvoluntary_ctxt_switches:", 0) +
-               status_number(text, "\nnonvoluntary_ctxt_switches:", 0);
-}
-
-/* One thread beside the main one: its switches count, and a thread in state D makes the process one. */
-static void thread_read(int taskfd, const char *tid, ProcessEvidence *p)
-{
-        _cleanup_(freep) char *status = NULL;
-        char name[NAME_MAX];
-        const char *state;
-
-        snprintf(name, sizeof(name), "%.16s/status", tid);
-        if (file_read_virtual(taskfd, name, 8192, &status, NULL) < 0)
-                return;
-        p->switches += status_switches(status);
-        state = strstr(status, "\nState:\t");
-        if (state && state[8] == 'D')
-                p->state = 'D';
-}
-
-static void threads_read(int piddirfd, ProcessEvidence *p)
-{
-        struct dirent *entry;
-        unsigned n = 0;
-        DIR *dir;
-        int fd;
-
-        fd = openat(piddirfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                closep(&fd);
-                return;
-        }
-        while (n < THREADS_MAX && (entry = readdir(dir)))
-                if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != p->id.pid) {
-                        thread_read(dirfd(dir), entry->d_name, p);
-                        n++;
-                }
-        closedir(dir);
-}
-
-static int status_read(int piddirfd, ProcessEvidence *p, unsigned long threads)
-{
-        _cleanup_(freep) char *text = NULL;
-        int r;
-
-        r = read_text(piddirfd, "status", 8192, &text, NULL);
-        if (r < 0)
-                return err_trace(r);
-        p->uid = (uid_t)status_number(text, "\nUid:", 1);
-        p->switches = status_switches(text);
-        if (threads > 1)
-                threads_read(piddirfd, p);
-        return 0;
-}
-
-/* The first word of a file that is short and may be refused; NULL for "0" and nothing. */
-static char *first_word(int piddirfd, const char *name)
-{
-        char *text = NULL;
-
-        if (file_read_virtual(piddirfd, name, 256, &text, NULL) < 0)
-                return NULL;
-        text[strcspn(text, " \n")] = 0;
-        if (!*text) {
-                free(text);
-                return NULL;
-        }
-        return text;
-}
-
-static void waits_read(int piddirfd, ProcessEvidence *p)
-{
-        p->wchan = first_word(piddirfd, "wchan");
-        /* It waits nowhere, or it is a secret. */
-        if (p->wchan && strcmp(p->wchan, "0") == 0) {
-                free(p->wchan);
-                p->wchan = NULL;
-        }
-        p->syscall = first_word(piddirfd, "syscall");
+        proc_wait_read(piddirfd, &wait);
+        p->wchan = copy_unless_empty(wait.where, &r);
+        snprintf(number, sizeof(number), "%ld", wait.number);
+        p->syscall = copy_unless_empty(wait.number < 0 ? "" : number, &r);
+        return r;
 }
 
 /* readlink of any length. NULL if it cannot be read. */
@@ -358,18 +235,6 @@ static int files_read(ProcReader *reader, int piddirfd, ProcessEvidence *p, cons
         return err_trace(r);
 }
 
-static void io_read(int piddirfd, ProcessEvidence *p, const char **ret_missing)
-{
-        _cleanup_(freep) char *text = NULL;
-
-        if (file_read_virtual(piddirfd, "io", 4096, &text, NULL) < 0) {
-                *ret_missing = "its I/O may not be read";
-                return;
-        }
-        /* "rchar" is the first line, so without a newline before it. */
-        p->io_bytes = status_number(text, "rchar:", 0) + status_number(text, "\nwchar:", 0);
-}
-
 /* May wait for the memory of the process. */
 static int command_read(int piddirfd, ProcessEvidence *p)
 {
@@ -388,28 +253,45 @@ static int command_read(int piddirfd, ProcessEvidence *p)
         return 0;
 }
 
+/* What procstat reads, in the form of evidence. */
+static int counters_take(ProcessEvidence *p, const ProcStat *st)
+{
+        int r = 0;
+
+        p->id = st->id;
+        p->parent = st->parent;
+        p->uid = st->uid;
+        p->state = st->state;
+        p->cpu = st->cpu;
+        p->io_bytes = st->io_bytes;
+        p->switches = st->switches;
+        p->name = strdup(st->name);
+        if (!p->name)
+                r = err_origin(-ENOMEM);
+        return r;
+}
+
 int process_read(ProcReader *reader, int piddirfd, pid_t pid, ProcessEvidence *ret, const char **ret_missing)
 {
         _cleanup_(process_deinit) ProcessEvidence p = { .id.pid = pid };
-        _cleanup_(freep) char *text = NULL;
         const char *missing = NULL;
-        unsigned long threads = 1;
+        ProcStat st;
         int r;
 
-        r = read_text(piddirfd, "stat", 8192, &text, NULL);
+        r = procstat_read(piddirfd, pid, &st);
         if (r == 0)
-                r = stat_parse(text, &p, &threads);
+                r = counters_take(&p, &st);
         if (r == 0)
-                r = status_read(piddirfd, &p, threads);
+                r = waits_read(piddirfd, &p);
         if (r < 0)
                 return err_trace(r);
-        waits_read(piddirfd, &p);
         r = files_read(reader, piddirfd, &p, &missing);
         /* A zombie has no files any more, but it is there. */
         if (r < 0 && !(r == -ESRCH && p.state == 'Z'))
                 return err_trace(r);
         p.exe = link_read(piddirfd, "exe");
-        io_read(piddirfd, &p, &missing);
+        if (!st.io_known)
+                missing = "its I/O may not be read";
         r = command_read(piddirfd, &p);
         if (r < 0)
                 return err_trace(r);

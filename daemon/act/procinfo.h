@@ -5,7 +5,8 @@
  * the process' memory, last, and not at all in state D.
  */
 
-#include "act/remote.h"
+#include "base/procstat.h"
+#include "base/remote.h"
 #include "model/evidence.h"
 
 /* What the reading of many processes shares. */
@@ -16,12 +17,6 @@ typedef struct ProcReader {
 } ProcReader;
 
 void proc_reader_deinit(ProcReader *p);
-
-/*
- * The /proc directory of @pid: whatever is read through it is of this very process, or -ESRCH once it has
- * gone. Return: descriptor, -ESRCH, or another negated errno.
- */
-int process_open(int procfd, pid_t pid);
 
 #define PROCESS_E_PARTIAL 1 /* something could not be read; *@ret_missing says what */
 

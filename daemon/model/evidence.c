@@ -25,6 +25,7 @@ void evidence_deinit(Evidence *e)
                 free(p->exe);
                 free(p->wchan);
                 free(p->syscall);
+                free(p->why);
         }
         for (size_t i = 0; e->lines && i < e->n_lines; i++)
                 free(e->lines[i].text);
@@ -102,7 +103,9 @@ static json_t *process_to_json(const ProcessEvidence *p)
             json_set(j, "stranger", json_boolean(p->stranger)) < 0 ||
             json_set(j, "files", open_files_to_json(p)) < 0 ||
             json_set(j, "sockets", json_integer(p->n_sockets)) < 0 ||
-            json_set(j, "remote", json_boolean(p->remote)) < 0) {
+            json_set(j, "remote", json_boolean(p->remote)) < 0 ||
+            json_set(j, "verdict", json_string(process_verdict_to_string(p->verdict))) < 0 ||
+            json_set(j, "why", json_from_text(p->why)) < 0) {
                 json_decref(j);
                 return NULL;
         }

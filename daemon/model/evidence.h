@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/proc.h"
+#include "model/words.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -37,7 +38,9 @@ typedef struct ProcessEvidence {
         OpenFile *files;   /* regular files, directories and FIFOs only */
         size_t n_files;
         unsigned n_sockets;
-        bool remote; /* holds a connected socket to another host */
+        ProcessVerdict verdict; /* what is known of it over time */
+        char *why;              /* the same with figures, UTF-8; NULL: nothing is known */
+        bool remote;            /* holds a connected socket to another host */
 } ProcessEvidence;
 
 typedef struct LogLine {

@@ -200,6 +200,10 @@ static const char *const reason_table[] = {
         [REASON_RESUMED] = "resumed",
         [REASON_CLOCK_JUMP] = "clock_jump",
         [REASON_SLOW] = "slow",
+        [REASON_WAITS_NETWORK] = "waits_network",
+        [REASON_WAITS_DISK] = "waits_disk",
+        [REASON_PRESSURE] = "pressure",
+        [REASON_FROZEN] = "frozen",
         [REASON_UNEXPECTED] = "unexpected",
 };
 static_assert(sizeof(reason_table) / sizeof(reason_table[0]) == _REASON_MAX, "a word is missing");
@@ -256,6 +260,14 @@ static const char *const reason_sentences[] = {
                 "The clock jumped or the host was asleep, so silence means nothing for a while.",
         [REASON_SLOW] =
                 "A probe is answered, but more slowly than its `slow`; that is a warning and no fault.",
+        [REASON_WAITS_NETWORK] =
+                "The service is silent because it waits for another host, so it is not hung and no mail is "
+                "touched.",
+        [REASON_WAITS_DISK] = "The service is silent because it waits for a disk, so it is not hung and no "
+                              "mail is touched.",
+        [REASON_PRESSURE] = "The host or the control group of the service is short of CPU or memory, which "
+                            "explains the silence.",
+        [REASON_FROZEN] = "The control group of the service is frozen, so somebody wants it to be silent.",
         [REASON_UNEXPECTED] = "Something happened that unjamd does not expect in this state; this is a bug.",
 };
 static_assert(sizeof(reason_sentences) / sizeof(reason_sentences[0]) == _REASON_MAX, "a sentence is missing");
@@ -265,6 +277,42 @@ const char *reason_describe(Reason r)
         if ((int)r < 0 || r >= _REASON_MAX)
                 return "The reason is not known.";
         return reason_sentences[r];
+}
+
+static const char *const process_verdict_table[] = {
+        [PROCESS_WORKING] = "working", [PROCESS_DEADLOCK] = "deadlock", [PROCESS_SPIN] = "spin",
+        [PROCESS_STOPPED] = "stopped", [PROCESS_DISK] = "disk",         [PROCESS_PRESSURE] = "pressure",
+        [PROCESS_NETWORK] = "network", [PROCESS_FROZEN] = "frozen",
+};
+static_assert(sizeof(process_verdict_table) / sizeof(process_verdict_table[0]) == _PROCESS_VERDICT_MAX,
+              "a word is missing");
+DEFINE_STRING_TABLE(process_verdict, ProcessVerdict, process_verdict_table)
+
+bool process_verdict_is_hang(ProcessVerdict v)
+{
+        return v == PROCESS_DEADLOCK || v == PROCESS_SPIN || v == PROCESS_STOPPED;
+}
+
+Reason process_verdict_excuse(ProcessVerdict v)
+{
+        switch (v) {
+        case PROCESS_DISK:
+                return REASON_WAITS_DISK;
+        case PROCESS_PRESSURE:
+                return REASON_PRESSURE;
+        case PROCESS_NETWORK:
+                return REASON_WAITS_NETWORK;
+        case PROCESS_FROZEN:
+                return REASON_FROZEN;
+        case PROCESS_WORKING:
+        case PROCESS_DEADLOCK:
+        case PROCESS_SPIN:
+        case PROCESS_STOPPED:
+        case _PROCESS_VERDICT_MAX:
+        case _PROCESS_VERDICT_INVALID:
+                break;
+        }
+        return REASON_NONE;
 }
 
 static const char *const file_type_table[] = {

@@ -7,6 +7,8 @@
 
 #include "base/table.h"
 
+#include <stdbool.h>
+
 typedef enum Mode {
         MODE_OBSERVE, /* everything but the acting */
         MODE_ACT,
@@ -229,14 +231,36 @@ typedef enum Reason {
         REASON_INTENT_UNKNOWN, /* after a crash, nobody can tell whether an action happened */
         REASON_RESUMED,        /* unjamd was restarted in the middle */
         REASON_CLOCK_JUMP,
-        REASON_SLOW,       /* a probe is answered, but slowly */
-        REASON_UNEXPECTED, /* an empty cell of the state table: a bug of ours */
+        REASON_SLOW,          /* a probe is answered, but slowly */
+        REASON_WAITS_NETWORK, /* the silent processes wait for another host */
+        REASON_WAITS_DISK,    /* ... for a disk */
+        REASON_PRESSURE,      /* ... for CPU or memory that the host is short of */
+        REASON_FROZEN,        /* the control group is frozen */
+        REASON_UNEXPECTED,    /* an empty cell of the state table: a bug of ours */
         _REASON_MAX,
         _REASON_INVALID = -EINVAL,
 } Reason;
 DECLARE_STRING_TABLE(reason, Reason);
 /* A sentence for people. Never NULL. */
 const char *reason_describe(Reason r);
+
+/* What a process is about that seems to do nothing, or what it does instead. The first three are hangs. */
+typedef enum ProcessVerdict {
+        PROCESS_WORKING,  /* or nobody can tell yet */
+        PROCESS_DEADLOCK, /* no CPU time, no I/O, no context switch */
+        PROCESS_SPIN,     /* CPU burns, and it leads nowhere */
+        PROCESS_STOPPED,  /* by a signal or a tracer */
+        PROCESS_DISK,     /* it waits for a disk */
+        PROCESS_PRESSURE, /* the host, or its control group, is short of CPU or memory */
+        PROCESS_NETWORK,  /* it waits for another host */
+        PROCESS_FROZEN,   /* its control group is frozen */
+        _PROCESS_VERDICT_MAX,
+        _PROCESS_VERDICT_INVALID = -EINVAL,
+} ProcessVerdict;
+DECLARE_STRING_TABLE(process_verdict, ProcessVerdict);
+bool process_verdict_is_hang(ProcessVerdict v);
+/* Why nothing is done about silence that has this reason; REASON_NONE if silence has none. */
+Reason process_verdict_excuse(ProcessVerdict v);
 
 typedef enum FileType {
         FILE_REGULAR,

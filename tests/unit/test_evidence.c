@@ -41,6 +41,8 @@ static Evidence sample(void)
         };
         p->n_sockets = 2;
         p->remote = true;
+        p->verdict = PROCESS_DEADLOCK;
+        p->why = strdup("no CPU time");
         e.processes[1].outside = e.processes[1].stranger = true; /* nothing else could be read */
         e.lines = calloc(1, sizeof(e.lines[0]));
         e.lines[0] = (LogLine){
@@ -60,11 +62,13 @@ static void test_record(void **state)
                 "\"name\":\"imcd\xef\xbf\xbd\",\"outside\":false,\"parent\":1,\"pid\":12,\"remote\":true,"
                 "\"sockets\":2,\"start\":345,\"state\":\"D\",\"stranger\":false,\"switches\":3,\"syscall\":"
                 "null,"
-                "\"uid\":998,\"wchan\":\"pipe_read\"},{\"command\":null,\"cpu_ms\":0,\"exe\":null,\"files\":["
+                "\"uid\":998,\"verdict\":\"deadlock\",\"wchan\":\"pipe_read\",\"why\":\"no CPU "
+                "time\"},{\"command\":null,\"cpu_ms\":0,\"exe\":null,\"files\":["
                 "],"
                 "\"io_bytes\":0,\"name\":null,\"outside\":true,\"parent\":0,\"pid\":0,\"remote\":false,"
                 "\"sockets\":0,\"start\":0,\"state\":\"\",\"stranger\":true,\"switches\":0,\"syscall\":null,"
-                "\"uid\":0,\"wchan\":null}],\"time\":\"2026-11-22T14:00:00.123456Z\"}";
+                "\"uid\":0,\"verdict\":\"working\",\"wchan\":null,\"why\":null}],\"time\":\"2026-11-22T14:00:"
+                "00.123456Z\"}";
         Evidence e = sample(), empty = {};
         json_t *j = evidence_to_json(&e);
         char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);

@@ -1,6 +1,6 @@
-/* Tests of act/remote.c. */
-#include "act/remote.h"
+/* Tests of base/remote.c. */
 #include "base/cleanup.h"
+#include "base/remote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#define TAIL " 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0"
+#define TAIL_OUT " 00000000:00000000 00:00000000 00000000     0        0 4712 1 0000000000000000 100 0 0 10 0"
+#define TAIL     " 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0"
 
 static void test_lines(void **state)
 {
@@ -51,8 +52,38 @@ static void test_lines(void **state)
         };
 
         (void)state;
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-                assert_int_equal(remote_line_parse(cases[i].line), cases[i].inode);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                RemoteSocket s;
+                bool peer = remote_line_parse(cases[i].line, &s) == REMOTE_LINE_PEER;
+
+                assert_int_equal(peer ? s.inode : 0, cases[i].inode);
+        }
+}
+
+/* A client that is waited for is no dependency, and a closing connection is waited for by nobody. */
+static void test_directions_and_states(void **state)
+{
+        RemoteSocket s;
+
+        (void)state;
+        assert_int_equal(remote_line_parse("   2: 00000000:0019 00000000:0000 0A" TAIL, &s),
+                         REMOTE_LINE_LISTEN);
+        assert_int_equal(s.local_port, 25);
+        assert_int_equal(remote_line_parse("   0: 0100000A:0019 070200C0:D431 01" TAIL, &s),
+                         REMOTE_LINE_PEER);
+        assert_true(s.waits);
+        assert_string_equal(s.peer, "192.0.2.7:54321");
+        assert_int_equal(remote_line_parse("   0: B80D0120000000000000000001000000:0019 "
+                                           "B80D0120000000000000000002000000:D431 01" TAIL,
+                                           &s),
+                         REMOTE_LINE_PEER);
+        assert_string_equal(s.peer, "[2001:db8::2]:54321");
+        assert_int_equal(remote_line_parse("   0: 0100000A:0019 070200C0:D431 02" TAIL, &s),
+                         REMOTE_LINE_PEER);
+        assert_true(s.waits);
+        assert_int_equal(remote_line_parse("   0: 0100000A:0019 070200C0:D431 08" TAIL, &s),
+                         REMOTE_LINE_PEER);
+        assert_false(s.waits);
 }
 
 static char root[] = "/tmp/unjam-remote-XXXXXX";
@@ -69,6 +100,7 @@ static void put(int dir, const char *name, const char *text)
 static void test_a_namespace_is_read_once(void **state)
 {
         static const uint64_t ours[] = { 5, 4711 }, others[] = { 5, 6 };
+        const RemoteSocket *found;
         RemoteSockets s = { 0 };
         int dir, status;
         pid_t pid;
@@ -81,9 +113,17 @@ static void test_a_namespace_is_read_once(void **state)
         assert_int_equal(mkdirat(dir, "ns", 0700), 0);
         assert_int_equal(mkdirat(dir, "net", 0700), 0);
         assert_int_equal(symlinkat("net:[1]", dir, "ns/net"), 0);
-        put(dir, "net/tcp", "head\n   0: 0100000A:0019 070200C0:D431 01" TAIL "\n");
+        put(dir, "net/tcp",
+            "head\n   0: 0100000A:0019 070200C0:D431 01" TAIL
+            "\n   1: 0100000A:D999 070200C0:0019 01" TAIL_OUT "\n   2: 00000000:0019 00000000:0000 0A" TAIL
+            "\n");
         assert_int_equal(remote_sockets_any(&s, dir, ours, 2), 1);
         assert_int_equal(remote_sockets_any(&s, dir, others, 2), 0);
+        assert_int_equal(remote_socket_find(&s, dir, 4711, &found), 1);
+        assert_true(found->accepted);
+        assert_int_equal(remote_socket_find(&s, dir, 4712, &found), 1);
+        assert_false(found->accepted);
+        assert_string_equal(found->peer, "192.0.2.7:25");
         put(dir, "net/tcp", "");
         assert_int_equal(remote_sockets_any(&s, dir, ours, 2), 1);
         remote_sockets_deinit(&s);
@@ -104,6 +144,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_lines),
+                cmocka_unit_test(test_directions_and_states),
                 cmocka_unit_test(test_a_namespace_is_read_once),
         };
 
