@@ -13,6 +13,9 @@
  * took before
  *    (`failing_after`), at least `settle`. What is left was survived (deferred mail rightly waits). If a hang
  * is what is looked for, standing still with mail waiting is the failure, and this rule does not apply;
+ *  - silence that something else explains (it waits for another host, a disk, or the host is short of CPU
+ *  or memory) is
+ *    neither a hang nor a failure: what is left then counts as survived after the quiet time;
  *  - in VERIFYING, is healthy after `verify`, whatever moves.
  *
  * The empty store of a baseline is the second case with twice failing_after instead of settle: a crash that
@@ -42,7 +45,7 @@ static usec_t hang_limit(const Trial *t)
 {
         usec_t learned = max_usec(t->longest, t->config.patience) * PATIENCE_FACTOR;
 
-        if (t->config.stall_after == 0)
+        if (t->config.stall_after == 0 || t->excused)
                 return USEC_INFINITY;
         if (learned == 0 || !t->config.hang)
                 return t->config.stall_after;
@@ -53,7 +56,7 @@ static usec_t hang_limit(const Trial *t)
 /* Is standing still with mail waiting the very failure that is looked for? */
 static bool stillness_fails(const Trial *t)
 {
-        return t->config.stall_after > 0 && (t->config.hang || t->inflight);
+        return !t->excused && t->config.stall_after > 0 && (t->config.hang || t->inflight);
 }
 
 /* How long nothing must have moved before what is left counts as survived. */
@@ -126,6 +129,11 @@ bool trial_asks_inflight(const Trial *t, usec_t now)
 {
         return t->outcome == TRIAL_RUNNING && t->up && t->waiting > 0 && t->config.verify == 0 &&
                !t->config.hang && is_survived(t, now);
+}
+
+void trial_excused(Trial *t, bool excused)
+{
+        t->excused = excused;
 }
 
 void trial_inflight(Trial *t, bool inflight)

@@ -37,6 +37,7 @@ typedef struct Trial {
         uint64_t waiting; /* mail that should move */
         uint64_t departed;
         bool inflight; /* a message is held open now */
+        bool excused;  /* something else explains that no mail moves */
         bool up;       /* the service is up */
         usec_t up_since;
         TrialOutcome outcome;
@@ -60,6 +61,8 @@ void trial_progress(Trial *t, uint64_t waiting, uint64_t departed, bool moved, u
 bool trial_asks_inflight(const Trial *t, usec_t now);
 /* Does a process of the service hold a message open? Mail that is being worked at does not just wait. */
 void trial_inflight(Trial *t, bool inflight);
+/* Does something else explain now why no mail moves: another host, a disk, pressure? */
+void trial_excused(Trial *t, bool excused);
 /* The outcome at @now. */
 TrialOutcome trial_judge(Trial *t, usec_t now);
 /* When to judge again: monotonic, USEC_INFINITY if only an event can decide. */

@@ -7,29 +7,36 @@
  *
  * FACTS AND SYMPTOMS
  *
- *   crashed       the run ended by itself: exit code, signal, core; also exit 0 without a stop (run_watch.c)
+ *   crashed       the run ended by itself: exit code, signal, core; also exit 0 without a stop
+ *                 (run_watch.c)
  *   start_failed  it ended before it ever was running
  *   crash_loop    equal ends fill one of the crash windows, or the manager's start limit was hit
  *   start_hung    starting for longer than start_timeout
  *   stop_hung     stopping for longer than stop_timeout, whoever asked for the stop
- *   unresponsive  a probe failed as often in a row as its settings ask for while the service was running; one that
- *                 has not answered in this run yet counts only from start_timeout after the start on
- *   stalled       mail has been waiting for stall.after while running, and none has moved anywhere (movement.c)
+ *   unresponsive  a probe failed as often in a row as its settings ask for while the service was running;
+ *                 one that has not answered in this run yet counts only from start_timeout after the
+ *                 start on
+ *   stalled       mail has been waiting for stall.after while running, and none has moved anywhere
+ *                 (movement.c); or a process that holds a message has been hung for as long, whatever
+ *                 else moves (hang.c)
  *   event         and whatever else a rule names as its symptom: a claim (claims.c)
  *
  * VERDICTS
  *
- *   stand_down    the host goes down, the unit is masked, an operator stops or has stopped the service, or nothing
- *                 ran when it was looked at first. Everything but the crash windows is forgotten. A stop that
- *                 hangs is a fault even so, until it ends.
- *   fault         a symptom that needs nobody's further word. An end after which the manager itself starts the
- *                 service again (restarting) is none: it is suspect (unit_restarts) until a crash window is full.
- *                 A claim is suspect (claim_only) until there is a second fact: an end of the run, a probe that
- *                 fails now, or mail that waits and has not moved at all since the claim, for the settle time.
- *   suspect       the above, and any fault within the settle time after the clock jumped: silence across a sleep
- *                 says nothing, and all times begin anew.
- *   healthy       running, no symptom open, no probe failing, every probe has reported (or had the time to), all
- *                 of it for the settle time. Said once.
+ *   stand_down    the host goes down, the unit is masked, an operator stops or has stopped the service,
+ *                 or nothing ran when it was looked at first. Everything but the crash windows is
+ *                 forgotten. A stop that hangs is a fault even so, until it ends.
+ *   fault         a symptom that needs nobody's further word. An end after which the manager itself
+ *                 starts the service again (restarting) is none: it is suspect (unit_restarts) until a
+ *                 crash window is full. A claim is suspect (claim_only) until there is a second fact: an
+ *                 end of the run, a probe that fails now, or mail that waits and has not moved at all
+ *                 since the claim, for the settle time. So is a stall that something else explains:
+ *                 another host, a disk, pressure, a frozen control group (hang.c); no claim makes a fault
+ *                 of that.
+ *   suspect       the above, and any fault within the settle time after the clock jumped: silence across
+ *                 a sleep says nothing, and all times begin anew.
+ *   healthy       running, no symptom open, no probe failing, every probe has reported (or had the time
+ *                 to), all of it for the settle time. Said once.
  *
  * A symptom that vanishes does not change the verdict; only healthy ends an episode. Until then the same
  * symptom (kind, signature, rule) is said once, and a fault does not fall back to suspect: a flapping service
@@ -52,6 +59,7 @@
 #include "diagnose/movement.h"
 #include "diagnose/probes.h"
 #include "diagnose/run_watch.h"
+#include "diagnose/silence.h"
 #include "diagnose/symptom.h"
 
 #include <assert.h>
@@ -71,6 +79,7 @@ struct Diagnosis {
         RunWatch run;
         Probes probes;
         Movement movement;
+        HangWatch hang;
         Claims claims;
         Facts facts;
         bool shutdown;
@@ -80,6 +89,7 @@ struct Diagnosis {
         usec_t asked;      /* since when probes have been asked about this run */
         usec_t deadline;
         const ProbeWatch *slow; /* not told yet */
+        bool look;              /* the processes are to be looked at */
         Verdict said;           /* the last verdict but UNCHANGED, in this episode */
         Reason said_reason;
         Reason reason; /* of the present */
@@ -90,6 +100,7 @@ static void diagnosis_begin(Diagnosis *d, usec_t mono)
 {
         probes_restart(&d->probes);
         movement_restart(&d->movement, mono);
+        hang_clear(&d->hang);
         d->asked = mono;
 }
 
@@ -191,28 +202,22 @@ static void refresh_probes(Diagnosis *d, const Now *now)
 
 static void refresh_movement(Diagnosis *d, const Now *now)
 {
+        const Silence silence = { d->service, &d->movement, &d->hang, &d->facts };
         const StallSettings *stall = &d->service->stall;
-        usec_t still = movement_still_since(&d->movement), since;
-        char took[32];
-        size_t store;
-        Symptom s;
+        usec_t still = movement_still_since(&d->movement);
 
         if (!stall->enabled || stall->after == 0)
                 return;
         if (still != USEC_INFINITY)
                 still = later(still, later(d->run.since, d->base));
-        if (!diagnosis_due(d, usec_add(still, stall->after), now->mono)) {
+        /* So that by the time it counts as a stall, it is known what the processes did meanwhile. */
+        d->look = diagnosis_due(d, usec_add(still, stall->after / 2), now->mono);
+        if (silence_of_holder(&silence, now))
+                return;
+        if (diagnosis_due(d, usec_add(still, stall->after), now->mono))
+                silence_of_service(&silence, still, now);
+        else
                 diagnosis_close(d, SYMPTOM_STALLED, now->mono);
-                return;
-        }
-        if (d->facts.of[SYMPTOM_STALLED].open)
-                return;
-        store = movement_longest(&d->movement, &since);
-        s = symptom_make(d->service, SYMPTOM_STALLED, "stalled", now->wall);
-        symptom_detail(&s, "%llu messages wait in %s, and none has moved for %s",
-                       (unsigned long long)d->movement.stores[store].waiting, d->service->stores[store].name,
-                       usec_format(took, sizeof(took), usec_sub(now->mono, still)));
-        facts_open(&d->facts, &s, true, 0);
 }
 
 /* Looks for the second fact of one claim that comes from the service's work. */
@@ -228,7 +233,8 @@ static void claim_check(Diagnosis *d, Claim *c, usec_t mono)
                 symptom_add_detail(&c->symptom, "; probe %s fails",
                                    probe_describe(failing->settings, what, sizeof(what)));
         } else {
-                if (movement_longest(&d->movement, &since) == SIZE_MAX || d->movement.moved >= c->since)
+                if (movement_longest(&d->movement, &since) == SIZE_MAX || d->movement.moved >= c->since ||
+                    hang_is_excused(&d->hang))
                         return;
                 if (!diagnosis_due(
                             d, usec_add(later(since, later(c->since, d->base)), d->service->recovery.settle),
@@ -255,6 +261,7 @@ static void refresh_claims(Diagnosis *d, const Now *now)
 static void diagnosis_refresh(Diagnosis *d, const Now *now)
 {
         d->deadline = USEC_INFINITY;
+        d->look = false;
         refresh_hung(d, SYMPTOM_START_HUNG, RUN_STARTING, d->service->start_timeout, now);
         refresh_hung(d, SYMPTOM_STOP_HUNG, RUN_STOPPING, d->service->stop_timeout, now);
         if (d->run.run == RUN_RUNNING) {
@@ -296,7 +303,7 @@ static Opinion diagnosis_opinion(Diagnosis *d)
 
         if (hard)
                 return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, hard->symptom, &hard->recorded };
-        if (soft && claim) {
+        if (soft && claim && soft->reason == REASON_NONE) {
                 /* Two facts: the end, and what the service said of it. */
                 if (!soft->symptom->rule[0]) {
                         text_copy(soft->symptom->rule, sizeof(soft->symptom->rule), claim->symptom.rule);
@@ -309,7 +316,9 @@ static Opinion diagnosis_opinion(Diagnosis *d)
         if (claim && claim->confirmed)
                 return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, &claim->symptom, &claim->recorded };
         if (soft)
-                return (Opinion){ VERDICT_SUSPECT, REASON_UNIT_RESTARTS, soft->symptom, &soft->recorded };
+                return (Opinion){ VERDICT_SUSPECT,
+                                  soft->reason != REASON_NONE ? soft->reason : REASON_UNIT_RESTARTS,
+                                  soft->symptom, &soft->recorded };
         if (claim)
                 return (Opinion){ VERDICT_SUSPECT, REASON_CLAIM_ONLY, &claim->symptom, &claim->recorded };
         return (Opinion){ .verdict = VERDICT_UNCHANGED };
@@ -409,6 +418,7 @@ int diagnosis_new(Diagnosis **ret, const ServiceSettings *service)
         r = claims_init(&d->claims, service);
         if (r < 0)
                 return err_trace(r);
+        hang_init(&d->hang, service->stall.after);
         *ret = TAKE_PTR(d);
         return 0;
 }
@@ -421,6 +431,7 @@ Diagnosis *diagnosis_free(Diagnosis *d)
         run_watch_deinit(&d->run);
         probes_deinit(&d->probes);
         movement_deinit(&d->movement);
+        hang_deinit(&d->hang);
         claims_deinit(&d->claims);
         free(d);
         return NULL;
@@ -479,6 +490,8 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_HOST:
                 feed_host(d, &o->host, now);
                 return 0;
+        case OBSERVATION_PROCESSES:
+                return err_trace(hang_feed(&d->hang, &o->processes));
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:
                 break;
@@ -545,6 +558,18 @@ void diagnosis_reset(Diagnosis *d, const Now *now)
 bool diagnosis_is_up(const Diagnosis *d)
 {
         return d->run.run == RUN_RUNNING && !probes_failing(&d->probes, true);
+}
+
+bool diagnosis_wants_look(const Diagnosis *d)
+{
+        return d->run.run == RUN_RUNNING &&
+               (d->look || (d->service->stall.enabled &&
+                            (probes_failing(&d->probes, true) || claims_first(&d->claims))));
+}
+
+const HangWatch *diagnosis_hang(const Diagnosis *d)
+{
+        return &d->hang;
 }
 
 Reason diagnosis_reason(const Diagnosis *d)

@@ -7,6 +7,7 @@
  * Keeps the windows, debounce and claims of one service. Sources feed it through the engine.
  */
 
+#include "diagnose/hang.h"
 #include "model/observation.h"
 #include "model/settings.h"
 
@@ -28,9 +29,10 @@ typedef struct Symptom {
         bool claimed;          /* only a rule says so */
         int exit_code, signal; /* crashed */
         bool core;
-        char detail[256];   /* UTF-8, cut at a character: what was seen, with figures */
-        char rule[64];      /* name of the rule, or "" */
-        char signature[96]; /* "imc.service/signal/11": what crash windows count */
+        char detail[256];       /* UTF-8, cut at a character: what was seen, with figures */
+        char rule[64];          /* name of the rule, or "" */
+        ProcessVerdict verdict; /* why the service is silent: which test said so; WORKING: none did */
+        char signature[96];     /* "imc.service/signal/11": what crash windows count */
         usec_t wall;
 } Symptom;
 
@@ -72,6 +74,15 @@ void diagnosis_expect_stop(Diagnosis *d);
  * heal after a healthy time.
  */
 void diagnosis_reset(Diagnosis *d, const Now *now);
+
+/*
+ * Are the service's processes to be looked at again and again now? So it is while something is suspicious:
+ * mail that has not moved for half of stall.after, a probe that fails, a claim that waits for its second
+ * fact.
+ */
+bool diagnosis_wants_look(const Diagnosis *d);
+/* What is known of its processes over time. */
+const HangWatch *diagnosis_hang(const Diagnosis *d);
 
 /* Is it up as far as the facts go (running, no failing probe)? And for explain: why nothing was done so far.
  */

@@ -54,6 +54,7 @@ void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after)
         if (!fact->open || clear_after > fact->clear_after)
                 fact->clear_after = clear_after;
         fact->open = true;
+        fact->reason = REASON_NONE;
         *fact->symptom = *s;
 }
 

@@ -17,9 +17,10 @@ static_assert(sizeof(run_state_table) / sizeof(run_state_table[0]) == _RUN_STATE
 DEFINE_STRING_TABLE(run_state, RunState, run_state_table)
 
 static const char *const observation_kind_table[] = {
-        [OBSERVATION_SERVICE] = "service",   [OBSERVATION_PROBE] = "probe",
-        [OBSERVATION_PROGRESS] = "progress", [OBSERVATION_LOG] = "log",
-        [OBSERVATION_INFLIGHT] = "inflight", [OBSERVATION_HOST] = "host",
+        [OBSERVATION_SERVICE] = "service",     [OBSERVATION_PROBE] = "probe",
+        [OBSERVATION_PROGRESS] = "progress",   [OBSERVATION_LOG] = "log",
+        [OBSERVATION_INFLIGHT] = "inflight",   [OBSERVATION_HOST] = "host",
+        [OBSERVATION_PROCESSES] = "processes",
 };
 static_assert(sizeof(observation_kind_table) / sizeof(observation_kind_table[0]) == _OBSERVATION_KIND_MAX,
               "a word is missing");

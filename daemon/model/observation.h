@@ -6,6 +6,8 @@
  */
 
 #include "base/clock.h"
+#include "base/pressure.h"
+#include "base/proc.h"
 #include "model/words.h"
 
 #include <stdbool.h>
@@ -88,6 +90,33 @@ typedef struct HostStatus {
         bool clock_jump;
 } HostStatus;
 
+/* One process as it was seen at one moment. Counters count from its start. */
+typedef struct ProcessSample {
+        ProcId id;
+        pid_t parent;
+        pid_t tracer;     /* 0: nobody */
+        const char *name; /* UTF-8 */
+        char state;       /* R S D T t Z ... */
+        usec_t cpu;
+        uint64_t io_bytes, switches;
+        uint64_t memory;      /* resident, bytes */
+        unsigned descriptors; /* open ones */
+        bool frozen;          /* its control group is */
+        const char *wait;     /* where it waits in the kernel, or NULL */
+        const char *peer;     /* the other host that it waits for, "192.0.2.7:25", or NULL */
+        bool accepted;        /* @peer is a client of its own */
+        const char *file;     /* a message file that it has open (absolute, bytes), or NULL */
+        usec_t held;          /* monotonic: since when, as far as that is known; 0: not known */
+} ProcessSample;
+
+/* The processes of a service at one moment: all of them, or as many as are looked at. */
+typedef struct ProcessesStatus {
+        usec_t at; /* monotonic: when they were looked at */
+        const ProcessSample *list;
+        size_t n;
+        Pressure pressure; /* of the host or of the service's control group, whichever is worse */
+} ProcessesStatus;
+
 typedef enum ObservationKind {
         OBSERVATION_SERVICE,
         OBSERVATION_PROBE,
@@ -95,6 +124,7 @@ typedef enum ObservationKind {
         OBSERVATION_LOG,
         OBSERVATION_INFLIGHT,
         OBSERVATION_HOST,
+        OBSERVATION_PROCESSES,
         _OBSERVATION_KIND_MAX,
         _OBSERVATION_KIND_INVALID = -EINVAL,
 } ObservationKind;
@@ -109,5 +139,6 @@ typedef struct Observation {
                 LogEntry log;
                 InflightStatus inflight;
                 HostStatus host;
+                ProcessesStatus processes;
         };
 } Observation;

@@ -25,7 +25,7 @@
 /* A copy of an observation, with its strings. */
 typedef struct Seen {
         Observation o;
-        char text[512]; /* service: result; probe: detail; log: text; inflight: path */
+        char text[512]; /* service: result; probe: detail; log: text; inflight: path; processes: gone */
         char invocation[128];
 } Seen;
 
@@ -65,6 +65,7 @@ static inline void watcher_observe(void *userdata, size_t service, const Observa
                 break;
         case OBSERVATION_PROGRESS:
         case OBSERVATION_HOST:
+        case OBSERVATION_PROCESSES:
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:
                 break;
