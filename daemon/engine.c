@@ -60,15 +60,31 @@ static void watch_allow_canaries(Watch *w)
         w->canaries = allowed;
 }
 
+/*
+ * How closely the processes are to be looked at from now on. In a trial every failure must be told from
+ * waiting.
+ */
+static void watch_look(Watch *w)
+{
+        bool waiting = diagnosis_waiting(w->diagnosis) > 0;
+        bool look = diagnosis_wants_look(w->diagnosis) || w->watching;
+
+        if (!w->ports.look || (waiting == w->waiting && look == w->look))
+                return;
+        w->waiting = waiting;
+        w->look = look;
+        w->ports.look(w->ports.userdata, w->index, waiting, look);
+}
+
 void engine_leave(Engine *e)
 {
         usec_t at = USEC_INFINITY;
 
-        for (size_t k = 0; k < e->n_watches; k++)
+        for (size_t k = 0; k < e->n_watches; k++) {
                 watch_allow_canaries(&e->watches[k]);
-
-        for (size_t k = 0; k < e->n_watches; k++)
+                watch_look(&e->watches[k]);
                 at = earlier(at, watch_deadline(&e->watches[k]));
+        }
         e->ports.wake_at(e->ports.userdata, at);
 }
 
@@ -254,6 +270,7 @@ void watch_judge(Watch *w)
         if (!w->watching)
                 return;
         trial_inflight(&w->trial, false);
+        trial_excused(&w->trial, hang_is_excused(diagnosis_hang(w->diagnosis)));
         if (trial_asks_inflight(&w->trial, w->engine->now.mono))
                 w->ports.history(w->ports.userdata, w->index, false, count_open, w);
         switch (trial_judge(&w->trial, w->engine->now.mono)) {

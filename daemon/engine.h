@@ -57,6 +57,10 @@ typedef struct ServicePorts {
          * are open now. */
         void (*history)(void *userdata, size_t service, bool mark, SeenFileHandler handler,
                         void *handler_data);
+        /* Mail waits; and something is suspicious: processes are to be looked at again and again. Or NULL. */
+        void (*look)(void *userdata, size_t service, bool waiting, bool closely);
+        /* Why it is not known of each message file when it is opened and closed; NULL if it is. Or NULL. */
+        const char *(*blind)(void *userdata, size_t service);
         void *userdata;
 } ServicePorts;
 

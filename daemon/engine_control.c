@@ -119,11 +119,13 @@ static void handle_explain(Watch *w, ControlReply *reply)
                                            reason_to_string(h->reason), "text", json_from_text(h->text)));
         }
         control_reply(reply, true,
-                      json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:o}", "service", w->settings->name,
-                                "state", state_to_string(w->incident.state), "reason",
+                      json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:o}", "service",
+                                w->settings->name, "state", state_to_string(w->incident.state), "reason",
                                 reason_to_string(reason), "text", reason_describe(reason), "incident",
                                 w->incident.id[0] ? w->incident.id : NULL, "mode",
                                 mode_to_string(w->settings->mode), "rung", rung_to_string(w->incident.rung),
+                                "in_flight",
+                                w->ports.blind ? w->ports.blind(w->ports.userdata, w->index) : NULL,
                                 "history", history));
 }
 

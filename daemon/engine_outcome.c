@@ -46,17 +46,38 @@ static void record_outcome(Watch *w, const Outcome *o)
         (void)watch_record(w, AUDIT_OUTCOME, m);
 }
 
-/* The files that a process of the service holds open are in flight: suspects, and perhaps repeated by the
- * server. */
+/* In flight: perhaps repeated by the server, and a suspect, unless it is known that it is another process that
+ * is hung. */
+static void take_in_flight(Watch *w, uint32_t message, bool suspect)
+{
+        if (suspect)
+                watch_suspect(w, message, MESSAGE_SUSPECT | MESSAGE_REPEATED);
+        else
+                w->roster.entries[message].flags |= MESSAGE_REPEATED;
+}
+
+/* What is known over time of the process that was looked at. */
+static void take_verdict(Watch *w, ProcessEvidence *p)
+{
+        const HangWatch *hang = diagnosis_hang(w->diagnosis);
+        const HangTrack *t;
+        char why[192];
+
+        p->verdict = hang_verdict(hang, &p->id, &t);
+        p->why = t ? strdup(hang_describe(hang, t, p->verdict, why, sizeof(why))) : NULL;
+}
+
+/* The files that a process of the service holds open are in flight. */
 static void take_open_files(Watch *w, const ProcessEvidence *p)
 {
+        bool suspect = !hang_has_holder(diagnosis_hang(w->diagnosis)) || process_verdict_is_hang(p->verdict);
         uint32_t message;
 
         if (p->stranger)
                 return;
         for (size_t k = 0; k < p->n_files; k++)
                 if (!p->files[k].deleted && watch_resolve(w, p->files[k].path, &message) == 0)
-                        watch_suspect(w, message, MESSAGE_SUSPECT | MESSAGE_REPEATED);
+                        take_in_flight(w, message, suspect);
 }
 
 static void take_seen_file(void *userdata, const SeenFile *f)
@@ -64,8 +85,9 @@ static void take_seen_file(void *userdata, const SeenFile *f)
         Watch *w = userdata;
         uint32_t message;
 
+        /* Of a process that is hung, the evidence has the files. */
         if (f->open && watch_resolve(w, f->path, &message) == 0)
-                watch_suspect(w, message, MESSAGE_SUSPECT | MESSAGE_REPEATED);
+                take_in_flight(w, message, !hang_has_holder(diagnosis_hang(w->diagnosis)));
 }
 
 static void take_evidence(Watch *w, const Outcome *o)
@@ -77,6 +99,8 @@ static void take_evidence(Watch *w, const Outcome *o)
                 ports->history(ports->userdata, w->index, false, take_seen_file, w);
         if (!o->evidence)
                 return;
+        for (size_t k = 0; k < o->evidence->n_processes; k++)
+                take_verdict(w, &o->evidence->processes[k]);
         /* After a healthy trial of the search nothing is being killed: what is open there is only at work. */
         if (w->incident.state != STATE_ISOLATING || w->incident.failing)
                 for (size_t k = 0; k < o->evidence->n_processes; k++)

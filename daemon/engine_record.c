@@ -38,6 +38,8 @@ int watch_record_symptom(Watch *w, const Symptom *s)
 
         if (r == 0 && s->rule[0])
                 r = json_set(data, "rule", json_from_text(s->rule));
+        if (r == 0 && s->verdict != PROCESS_WORKING)
+                r = json_set(data, "verdict", json_string(process_verdict_to_string(s->verdict)));
         if (r == 0 && s->signal)
                 r = json_set(data, "signal", json_integer(s->signal));
         if (r == 0 && s->signal)

@@ -104,6 +104,7 @@ struct Watch {
         usec_t resume_at;    /* ... but not longer than this (monotonic) */
         RunState run;        /* the manager's last word */
         bool canaries;       /* may be sent */
+        bool waiting, look;  /* what the source of processes was told last */
         bool first_start;    /* embedded: this unjamd has started it once */
         usec_t check_at;     /* monotonic: the next baseline of cause checks; 0: as soon as it is healthy */
         usec_t paused_until; /* monotonic; 0: not paused */

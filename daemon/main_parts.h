@@ -22,8 +22,8 @@ typedef struct SpoolWorker {
 typedef struct Service {
         World *world;
         Actuator *actuator;
-        Manager *manager;          /* the actuator's */
-        Source *inflight, *probes; /* or NULL; also among: */
+        Manager *manager;                      /* the actuator's */
+        Source *inflight, *probes, *processes; /* or NULL; also among: */
         Source *sources[SOURCES_MAX];
         size_t n_sources;
         char **units; /* the transient unit of an embedded service, or NULL: the settings' own */

@@ -13,6 +13,7 @@
 #include "observe/host.h"
 #include "observe/inflight.h"
 #include "observe/probe.h"
+#include "observe/processes.h"
 #include "observe/progress.h"
 #include "observe/status.h"
 #include "observe/unit.h"
@@ -112,15 +113,48 @@ static int make_probes(World *w, Service *service, const SourceContext *c, Sourc
         return r;
 }
 
+/* The looks at the processes are made after inflight, which they ask, and freed before it. */
+static void on_touched(void *userdata)
+{
+        const Service *service = userdata;
+
+        if (service->processes)
+                processes_source_touch(service->processes);
+}
+
 static int make_inflight(World *w, Service *service, const SourceContext *c, Source **ret)
 {
-        InflightSpec spec = { .belongs = process_belongs, .userdata = service };
+        InflightSpec spec = { .belongs = process_belongs,
+                              .userdata = service,
+                              .touched = on_touched,
+                              .touched_data = service };
         int r = world_spool_worker(w, c->settings->stores[0].dirs[0], &spec.worker);
 
         if (r == 0)
                 r = inflight_source_new(ret, c, &spec);
         if (r == 0)
                 service->inflight = *ret;
+        return r;
+}
+
+/* In the worker. */
+static int list_processes(void *userdata, ProcId **ret, size_t *ret_n)
+{
+        const Service *service = userdata;
+
+        return service->manager->ops->processes(service->manager, ret, ret_n);
+}
+
+static int make_processes(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        const ProcessesSpec spec = { .worker = w->proc_worker,
+                                     .processes = list_processes,
+                                     .inflight = service->inflight,
+                                     .userdata = service };
+        int r = processes_source_new(ret, c, &spec);
+
+        if (r == 0)
+                service->processes = *ret;
         return r;
 }
 
@@ -157,6 +191,7 @@ int world_make_sources(World *w, size_t index)
                 { make_probes, s->n_probes > 0 },
                 { make_progress, s->n_stores > 0 },
                 { make_inflight, s->n_stores > 0 },
+                { make_processes, s->n_stores > 0 },
                 { make_journal, s->n_rules > 0 && w->journal },
         };
 

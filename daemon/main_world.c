@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "observe/inflight.h"
 #include "observe/probe.h"
+#include "observe/processes.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -210,6 +211,9 @@ static void port_history(void *userdata, size_t service, bool mark, SeenFileHand
                 inflight_source_history(source, on_seen, &adapter);
         if (handler && (!source || inflight_source_note(source)))
                 history_from_proc(&w->services[service], &adapter);
+        if (w->services[service].processes)
+                processes_source_history(w->services[service].processes, mark, handler ? on_seen : NULL,
+                                         &adapter);
         if (source && mark)
                 inflight_source_mark(source);
 }
@@ -229,6 +233,23 @@ static void port_canaries(void *userdata, size_t service, bool allowed)
 
         if (w->services[service].probes)
                 probe_source_allow_canaries(w->services[service].probes, allowed);
+}
+
+static void port_look(void *userdata, size_t service, bool waiting, bool closely)
+{
+        World *w = userdata;
+        Source *source = w->services[service].processes;
+
+        if (source)
+                processes_source_look(source, closely ? LOOK_CLOSELY : waiting ? LOOK_WAITING : LOOK_NOT);
+}
+
+static const char *port_blind(void *userdata, size_t service)
+{
+        World *w = userdata;
+        Source *source = w->services[service].inflight;
+
+        return source ? inflight_source_note(source) : NULL;
 }
 
 static Now port_now(void *userdata)
@@ -315,6 +336,8 @@ static int make_engine(World *w)
                                           .refresh = port_refresh,
                                           .expect = port_expect,
                                           .history = port_history,
+                                          .look = port_look,
+                                          .blind = port_blind,
                                           .hurry = port_hurry,
                                           .canaries = port_canaries,
                                           .userdata = w };

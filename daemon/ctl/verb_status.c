@@ -137,6 +137,7 @@ static void print_explanation(const Ctl *c, const json_t *body)
         print_line(c, "Why", word(body, "text"));
         print_line(c, "Incident", word(body, "incident"));
         print_line(c, "Next", word(body, "next"));
+        print_line(c, "In flight", word(body, "in_flight"));
         json_array_foreach(history, i, h)
         {
                 char time[24];

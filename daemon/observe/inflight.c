@@ -66,7 +66,8 @@ struct InflightSource {
         size_t n_tracked;
         KeyMap by_pid; /* to index in tracked */
         InflightTable table;
-        bool lost; /* notices, since the last mark */
+        bool lost;      /* notices, since the last mark */
+        usec_t read_at; /* when the present buffer was read */
         const char *note;
 };
 
@@ -229,9 +230,9 @@ static void notice_take(InflightSource *s, const struct fanotify_event_metadata 
                 return;
         bool opened = m->mask & FAN_OPEN, closed = m->mask & FAN_CLOSE;
         if (opened && closed)
-                (void)inflight_table_both(&s->table, n.file, path, m->pid);
+                (void)inflight_table_both(&s->table, n.file, path, m->pid, s->read_at);
         else if (opened)
-                (void)inflight_table_open(&s->table, n.file, path, m->pid);
+                (void)inflight_table_open(&s->table, n.file, path, m->pid, s->read_at);
         else if (closed)
                 (void)inflight_table_close(&s->table, n.file, path, m->pid);
 }
@@ -243,6 +244,7 @@ static bool notices_read(InflightSource *s)
         struct fanotify_event_metadata m;
         ssize_t n = s->fd < 0 ? 0 : read(s->fd, buffer, sizeof(buffer));
 
+        s->read_at = now_mono();
         for (ssize_t i = 0; i + (ssize_t)sizeof(m) <= n; i += m.event_len) {
                 memcpy(&m, buffer + i, sizeof(m)); /* the kernel aligns notices to four bytes only */
                 if (m.event_len < sizeof(m) || i + (ssize_t)m.event_len > n)
@@ -272,6 +274,8 @@ static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userd
         if (!s->settling)
                 timer_set(s, SETTLE_DELAY);
         s->settling = true;
+        if (s->spec.touched)
+                s->spec.touched(s->spec.touched_data);
         return 0;
 }
 
@@ -411,6 +415,30 @@ void inflight_source_mark(Source *source)
         drain(s);
         inflight_table_mark(&s->table, now_mono());
         s->lost = false;
+}
+
+usec_t inflight_source_oldest(const Source *source)
+{
+        return inflight_table_oldest(&((const InflightSource *)source)->table);
+}
+
+void inflight_source_held(const Source *source, usec_t before,
+                          void (*handler)(void *userdata, const char *path, usec_t since), void *userdata)
+{
+        const InflightTable *t = &((const InflightSource *)source)->table;
+
+        for (size_t i = 0; i < t->n_files; i++)
+                if (t->files[i].open > 0 && t->files[i].opened <= before)
+                        handler(userdata, t->files[i].path, t->files[i].opened);
+}
+
+void inflight_source_forget(Source *source, const char *path, usec_t since)
+{
+        InflightTable *t = &((InflightSource *)source)->table;
+
+        for (size_t i = 0; i < t->n_files; i++)
+                if (t->files[i].opened == since && strcmp(t->files[i].path, path) == 0)
+                        t->files[i].open = 0;
 }
 
 bool inflight_source_is_complete(const Source *source)

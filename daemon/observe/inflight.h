@@ -17,6 +17,9 @@ typedef struct InflightSpec {
          */
         bool (*belongs)(void *userdata, pid_t pid);
         void *userdata;
+        /* Files of the service were opened or closed: called once for many. NULL: nobody wants to know. */
+        void (*touched)(void *userdata);
+        void *touched_data;
 } InflightSpec;
 
 /*
@@ -43,6 +46,14 @@ typedef void (*InflightHandler)(void *userdata, const InflightSeen *file);
 void inflight_source_history(Source *source, InflightHandler handler, void *userdata);
 /* Begins anew: only what is open stays known. */
 void inflight_source_mark(Source *source);
+
+/* What is open: since when (monotonic) the one that has been for longest; USEC_INFINITY if none is. */
+usec_t inflight_source_oldest(const Source *source);
+/* Those that have been open since @before or longer. */
+void inflight_source_held(const Source *source, usec_t before,
+                          void (*handler)(void *userdata, const char *path, usec_t since), void *userdata);
+/* No process has it open (its close was not heard of), as far as it is the one that was opened at @since. */
+void inflight_source_forget(Source *source, const char *path, usec_t since);
 
 /* Is the history whole? Notices may have been lost since the last mark: then "closed" and silence prove
  * nothing. */

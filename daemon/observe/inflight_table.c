@@ -174,7 +174,7 @@ static int closing_add(InflightTable *t, pid_t pid, uint64_t key)
 
 /* Notices */
 
-int inflight_table_open(InflightTable *t, uint64_t key, const char *path, pid_t pid)
+int inflight_table_open(InflightTable *t, uint64_t key, const char *path, pid_t pid, usec_t now)
 {
         InflightProcess *p = process_find(t, pid);
         InflightFile *f;
@@ -184,7 +184,8 @@ int inflight_table_open(InflightTable *t, uint64_t key, const char *path, pid_t 
         int r = file_take(t, key, path, &f);
         if (r < 0)
                 return err_trace(r);
-        f->open++;
+        if (f->open++ == 0)
+                f->opened = now;
         f->opener = pid;
         f->ambiguous = false;
         return 0;
@@ -203,9 +204,9 @@ int inflight_table_close(InflightTable *t, uint64_t key, const char *path, pid_t
         return closing_add(t, pid, key);
 }
 
-int inflight_table_both(InflightTable *t, uint64_t key, const char *path, pid_t pid)
+int inflight_table_both(InflightTable *t, uint64_t key, const char *path, pid_t pid, usec_t now)
 {
-        int r = inflight_table_open(t, key, path, pid);
+        int r = inflight_table_open(t, key, path, pid, now);
 
         if (r >= 0)
                 r = inflight_table_close(t, key, path, pid);
@@ -272,6 +273,16 @@ void inflight_table_mark(InflightTable *t, usec_t now)
         }
         while (t->n_processes > 0)
                 process_drop(t, &t->processes[t->n_processes - 1]);
+}
+
+usec_t inflight_table_oldest(const InflightTable *t)
+{
+        usec_t oldest = USEC_INFINITY;
+
+        for (size_t i = 0; i < t->n_files; i++)
+                if (t->files[i].open > 0 && t->files[i].opened < oldest)
+                        oldest = t->files[i].opened;
+        return oldest;
 }
 
 void inflight_table_expire(InflightTable *t, usec_t now)

@@ -27,6 +27,7 @@ typedef struct InflightFile {
         bool closed;    /* at least once in good order */
         bool at_death;  /* open when its process died */
         bool ambiguous; /* opened and closed, in an order that nobody knows */
+        usec_t opened;  /* monotonic: since when it has been open without a break */
         usec_t died;
         pid_t opener; /* the last one */
 } InflightFile;
@@ -51,10 +52,10 @@ typedef struct InflightTable {
 void inflight_table_deinit(InflightTable *t);
 
 /* @key names the file, @path is copied. Return: 0 or -ENOMEM (then the table says overflow too). */
-int inflight_table_open(InflightTable *t, uint64_t key, const char *path, pid_t pid);
+int inflight_table_open(InflightTable *t, uint64_t key, const char *path, pid_t pid, usec_t now);
 int inflight_table_close(InflightTable *t, uint64_t key, const char *path, pid_t pid);
 /* Both, in an order that nobody knows, also with respect to later notices. */
-int inflight_table_both(InflightTable *t, uint64_t key, const char *path, pid_t pid);
+int inflight_table_both(InflightTable *t, uint64_t key, const char *path, pid_t pid, usec_t now);
 
 /* @pid is alive, after all notices so far: what it closed, it closed in good order. */
 void inflight_table_alive(InflightTable *t, pid_t pid, usec_t now);
@@ -65,5 +66,8 @@ bool inflight_table_is_closing(const InflightTable *t, pid_t pid);
 
 /* Begins anew: only what is open now stays known. */
 void inflight_table_mark(InflightTable *t, usec_t now);
+/* Since when the file that has been open for longest has been, or USEC_INFINITY. */
+usec_t inflight_table_oldest(const InflightTable *t);
+
 /* Forgets what is too old to be kept. */
 void inflight_table_expire(InflightTable *t, usec_t now);

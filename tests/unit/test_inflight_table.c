@@ -27,7 +27,7 @@ static void test_crash_in_a_row(void **state)
         (void)state;
         inflight_table_mark(&t, T0);
         for (uint64_t key = 1; key <= 5; key++) {
-                assert_int_equal(inflight_table_open(&t, key, "m", 10), 0);
+                assert_int_equal(inflight_table_open(&t, key, "m", 10, T0), 0);
                 assert_int_equal(inflight_table_close(&t, key, "m", 10), 0);
         }
         assert_true(inflight_table_is_closing(&t, 10));
@@ -49,7 +49,7 @@ static void test_good_ends(void **state)
 
         (void)state;
         inflight_table_mark(&t, T0);
-        assert_int_equal(inflight_table_open(&t, 1, "a", 10), 0);
+        assert_int_equal(inflight_table_open(&t, 1, "a", 10, T0), 0);
         assert_int_equal(inflight_table_close(&t, 1, "a", 10), 0);
         inflight_table_alive(&t, 10, T0);
         assert_true(find(&t, 1)->closed);
@@ -57,7 +57,7 @@ static void test_good_ends(void **state)
         inflight_table_death(&t, 10, false, T0);
         assert_false(find(&t, 1)->at_death);
 
-        assert_int_equal(inflight_table_open(&t, 2, "b", 11), 0);
+        assert_int_equal(inflight_table_open(&t, 2, "b", 11, T0), 0);
         assert_int_equal(inflight_table_close(&t, 2, "b", 11), 0);
         inflight_table_death(&t, 11, true, T0);
         assert_true(find(&t, 2)->closed);
@@ -72,7 +72,7 @@ static void test_inherited(void **state)
 
         (void)state;
         inflight_table_mark(&t, T0);
-        assert_int_equal(inflight_table_open(&t, 1, "in/a", 10), 0);
+        assert_int_equal(inflight_table_open(&t, 1, "in/a", 10, T0), 0);
         inflight_table_death(&t, 10, false, T0);
         assert_int_equal(find(&t, 1)->open, 1);
         assert_false(find(&t, 1)->at_death);
@@ -91,14 +91,14 @@ static void test_what_is_kept(void **state)
         (void)state;
         /* Without a mark: a busy spool leaves nothing behind but what died. */
         for (uint64_t key = 1; key <= 1000; key++) {
-                assert_int_equal(inflight_table_open(&t, key, "m", 10), 0);
+                assert_int_equal(inflight_table_open(&t, key, "m", 10, T0), 0);
                 assert_int_equal(inflight_table_close(&t, key, "m", 10), 0);
         }
         inflight_table_alive(&t, 10, T0);
         inflight_table_expire(&t, T0);
         assert_int_equal(t.n_files, 0);
         assert_int_equal(t.n_processes, 0);
-        assert_int_equal(inflight_table_open(&t, 1, "m", 11), 0);
+        assert_int_equal(inflight_table_open(&t, 1, "m", 11, T0), 0);
         assert_int_equal(inflight_table_close(&t, 1, "m", 11), 0);
         inflight_table_death(&t, 11, false, T0);
         inflight_table_expire(&t, T0 + INFLIGHT_KEEP / 2);
@@ -108,7 +108,7 @@ static void test_what_is_kept(void **state)
 
         /* With one, for an hour. */
         inflight_table_mark(&t, T0);
-        assert_int_equal(inflight_table_open(&t, 2, "m", 12), 0);
+        assert_int_equal(inflight_table_open(&t, 2, "m", 12, T0), 0);
         assert_int_equal(inflight_table_close(&t, 2, "m", 12), 0);
         inflight_table_alive(&t, 12, T0);
         inflight_table_expire(&t, T0 + INFLIGHT_RECORD - 1);
@@ -117,8 +117,8 @@ static void test_what_is_kept(void **state)
         assert_int_equal(t.n_files, 0);
 
         /* A mark forgets all but what is open. */
-        assert_int_equal(inflight_table_open(&t, 3, "m", 13), 0);
-        assert_int_equal(inflight_table_open(&t, 4, "m", 13), 0);
+        assert_int_equal(inflight_table_open(&t, 3, "m", 13, T0), 0);
+        assert_int_equal(inflight_table_open(&t, 4, "m", 13, T0), 0);
         assert_int_equal(inflight_table_close(&t, 4, "m", 13), 0);
         inflight_table_mark(&t, T0);
         assert_int_equal(t.n_files, 1);
@@ -134,9 +134,9 @@ static void test_bound(void **state)
         (void)state;
         inflight_table_mark(&t, T0);
         for (uint64_t key = 1; key <= INFLIGHT_FILES_MAX; key++)
-                assert_int_equal(inflight_table_open(&t, key, "m", 10), 0);
+                assert_int_equal(inflight_table_open(&t, key, "m", 10, T0), 0);
         assert_false(t.overflow);
-        r = inflight_table_open(&t, INFLIGHT_FILES_MAX + 1, "m", 10);
+        r = inflight_table_open(&t, INFLIGHT_FILES_MAX + 1, "m", 10, T0);
         assert_true(r < 0 && t.overflow);
         assert_int_equal(t.n_files, INFLIGHT_FILES_MAX);
         /* One that is known still works. */
@@ -151,15 +151,15 @@ static void test_no_order(void **state)
 
         (void)state;
         inflight_table_mark(&t, T0);
-        assert_int_equal(inflight_table_both(&t, 1, "a", 10), 0);
+        assert_int_equal(inflight_table_both(&t, 1, "a", 10, T0), 0);
         assert_true(find(&t, 1)->ambiguous);
         inflight_table_alive(&t, 10, T0);
         assert_true(find(&t, 1)->closed && !find(&t, 1)->ambiguous);
         /* Its close may have come at the very end, whatever was opened after it. */
-        assert_int_equal(inflight_table_both(&t, 1, "a", 10), 0);
-        assert_int_equal(inflight_table_open(&t, 2, "b", 10), 0);
+        assert_int_equal(inflight_table_both(&t, 1, "a", 10, T0), 0);
+        assert_int_equal(inflight_table_open(&t, 2, "b", 10, T0), 0);
         assert_int_equal(inflight_table_close(&t, 2, "b", 10), 0);
-        assert_int_equal(inflight_table_open(&t, 3, "c", 10), 0);
+        assert_int_equal(inflight_table_open(&t, 3, "c", 10, T0), 0);
         assert_int_equal(inflight_table_close(&t, 3, "c", 10), 0);
         inflight_table_death(&t, 10, false, T0);
         assert_true(find(&t, 1)->at_death);
