@@ -270,7 +270,7 @@ void watch_judge(Watch *w)
         if (!w->watching)
                 return;
         trial_inflight(&w->trial, false);
-        trial_excused(&w->trial, hang_is_excused(diagnosis_hang(w->diagnosis)));
+        trial_excused(&w->trial, hang_is_excused(diagnosis_hang(w->diagnosis)), w->engine->now.mono);
         if (trial_asks_inflight(&w->trial, w->engine->now.mono))
                 w->ports.history(w->ports.userdata, w->index, false, count_open, w);
         switch (trial_judge(&w->trial, w->engine->now.mono)) {

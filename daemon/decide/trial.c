@@ -131,9 +131,11 @@ bool trial_asks_inflight(const Trial *t, usec_t now)
                !t->config.hang && is_survived(t, now);
 }
 
-void trial_excused(Trial *t, bool excused)
+void trial_excused(Trial *t, bool excused, usec_t now)
 {
         t->excused = excused;
+        if (excused)
+                t->excused_at = now;
 }
 
 void trial_inflight(Trial *t, bool inflight)
@@ -143,15 +145,15 @@ void trial_inflight(Trial *t, bool inflight)
 
 TrialOutcome trial_judge(Trial *t, usec_t now)
 {
-        usec_t still = usec_sub(now, t->moved);
+        usec_t still = usec_sub(now, t->moved), silent = usec_sub(now, max_usec(t->moved, t->excused_at));
         usec_t up;
 
         if (t->outcome != TRIAL_RUNNING || !t->up)
                 return t->outcome;
         up = usec_sub(now, t->up_since);
-        if (t->waiting > 0 && still >= hang_limit(t)) {
+        if (t->waiting > 0 && silent >= hang_limit(t)) {
                 trial_fault(t, SYMPTOM_STALLED, now);
-                t->failed_after = still;
+                t->failed_after = silent;
         } else if (t->config.verify > 0) {
                 if (up >= t->config.verify)
                         decide(t, TRIAL_HEALTHY, REASON_HEALTHY);
@@ -176,7 +178,7 @@ usec_t trial_deadline(const Trial *t, usec_t now)
         if (t->outcome != TRIAL_RUNNING || !t->up)
                 return USEC_INFINITY;
         if (t->waiting > 0)
-                at = usec_add(t->moved, hang_limit(t));
+                at = usec_add(max_usec(t->moved, t->excused_at), hang_limit(t));
         if (t->config.verify > 0)
                 at = min_usec(at, usec_add(t->up_since, t->config.verify));
         else if (t->waiting == 0)

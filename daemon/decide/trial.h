@@ -38,7 +38,8 @@ typedef struct Trial {
         uint64_t departed;
         bool inflight; /* a message is held open now */
         bool excused;  /* something else explains that no mail moves */
-        bool up;       /* the service is up */
+        usec_t excused_at;
+        bool up; /* the service is up */
         usec_t up_since;
         TrialOutcome outcome;
         SymptomKind failure; /* with TRIAL_FAILED */
@@ -62,7 +63,7 @@ bool trial_asks_inflight(const Trial *t, usec_t now);
 /* Does a process of the service hold a message open? Mail that is being worked at does not just wait. */
 void trial_inflight(Trial *t, bool inflight);
 /* Does something else explain now why no mail moves: another host, a disk, pressure? */
-void trial_excused(Trial *t, bool excused);
+void trial_excused(Trial *t, bool excused, usec_t now);
 /* The outcome at @now. */
 TrialOutcome trial_judge(Trial *t, usec_t now);
 /* When to judge again: monotonic, USEC_INFINITY if only an event can decide. */

@@ -86,6 +86,7 @@ struct Diagnosis {
         usec_t base;       /* no time counts from before: the last reset or clock jump */
         usec_t hold_until; /* after a clock jump */
         usec_t quiet;      /* the last symptom went away */
+        usec_t excused;    /* the last time that something explained why no mail moves */
         usec_t asked;      /* since when probes have been asked about this run */
         usec_t deadline;
         const ProbeWatch *slow; /* not told yet */
@@ -204,18 +205,21 @@ static void refresh_movement(Diagnosis *d, const Now *now)
 {
         const Silence silence = { d->service, &d->movement, &d->hang, &d->facts };
         const StallSettings *stall = &d->service->stall;
-        usec_t still = movement_still_since(&d->movement);
+        usec_t still = movement_still_since(&d->movement), since;
+        bool excused;
 
         if (!stall->enabled || stall->after == 0)
                 return;
         if (still != USEC_INFINITY)
                 still = later(still, later(d->run.since, d->base));
+        since = later(still, d->excused);
+        excused = still != USEC_INFINITY && silence_stays_excused(&silence);
         /* So that by the time it counts as a stall, it is known what the processes did meanwhile. */
-        d->look = diagnosis_due(d, usec_add(still, stall->after / 2), now->mono);
+        d->look = diagnosis_due(d, usec_add(since, stall->after / 2), now->mono) || excused;
         if (silence_of_holder(&silence, now))
                 return;
-        if (diagnosis_due(d, usec_add(still, stall->after), now->mono))
-                silence_of_service(&silence, still, now);
+        if (excused || diagnosis_due(d, usec_add(since, stall->after), now->mono))
+                d->excused = silence_of_service(&silence, still, now) ? now->mono : d->excused;
         else
                 diagnosis_close(d, SYMPTOM_STALLED, now->mono);
 }

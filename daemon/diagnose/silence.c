@@ -3,8 +3,7 @@
  *
  * Called by the diagnosis each time it looks. A stall with an excuse (another host, a disk, pressure, a
  * frozen control group) is a soft fact with that reason: it is told, and leads to nothing. When the excuse
- * goes and the mail still stands, it becomes a fault and is told again; a fault stays one until mail moves.
- * Cannot fail.
+ * goes, the time begins anew; a fault stays one until mail moves. Cannot fail.
  * Test: tests/unit/test_silence.c.
  */
 #include "diagnose/silence.h"
@@ -36,7 +35,14 @@ bool silence_of_holder(const Silence *s, const Now *now)
         return true;
 }
 
-void silence_of_service(const Silence *s, usec_t still, const Now *now)
+bool silence_stays_excused(const Silence *s)
+{
+        const Fact *fact = s->facts->of + SYMPTOM_STALLED;
+
+        return fact->open && fact->reason != REASON_NONE && hang_is_excused(s->hang);
+}
+
+bool silence_of_service(const Silence *s, usec_t still, const Now *now)
 {
         Fact *fact = s->facts->of + SYMPTOM_STALLED;
         const HangTrack *t;
@@ -47,8 +53,10 @@ void silence_of_service(const Silence *s, usec_t still, const Now *now)
         usec_t since;
         size_t store;
 
-        if (is_fault(fact) || (fact->open && fact->reason == excuse))
-                return;
+        if (is_fault(fact))
+                return false;
+        if (fact->open && fact->reason == excuse)
+                return true; /* it is told; a soft one always has an excuse */
         store = movement_longest(s->movement, &since);
         symptom = symptom_make(s->service, SYMPTOM_STALLED, "stalled", now->wall);
         symptom.verdict = verdict;
@@ -57,8 +65,9 @@ void silence_of_service(const Silence *s, usec_t still, const Now *now)
                        usec_format(took, sizeof(took), usec_sub(now->mono, still)));
         if (verdict != PROCESS_WORKING)
                 symptom_add_detail(&symptom, "; %s", hang_describe(s->hang, t, verdict, text, sizeof(text)));
-        /* An excuse that gives way to a fault, or to another excuse, is to be told. */
+        /* An excuse that gives way to another one, or to a fault, is to be told. */
         fact->recorded = fact->recorded && !fact->open;
         facts_open(s->facts, &symptom, excuse == REASON_NONE, 0);
         fact->reason = excuse;
+        return excuse != REASON_NONE;
 }

@@ -80,9 +80,11 @@ static void test_excused_and_not_any_more(void **state)
         watch(&b, &p, 300 * SEC);
         expect(&b, "");
         assert_int_equal(diagnosis_reason(b.d), REASON_WAITS_NETWORK);
-        /* The other host has gone, and still nothing moves. */
+        /* The other host has gone, and still nothing moves: from then on it counts. */
         p.peer = NULL;
-        watch(&b, &p, 10 * SEC);
+        watch(&b, &p, 110 * SEC);
+        expect(&b, "healthy symptom_cleared\n");
+        watch(&b, &p, 20 * SEC);
         assert_int_equal(b.last.verdict, VERDICT_FAULT);
         assert_true(b.last.new_symptom);
         assert_false(hang_is_excused(diagnosis_hang(b.d)));

@@ -149,6 +149,26 @@ static void without_a_stall_limit_only_probes_find_a_hang(void **state)
         assert_int_equal(t.outcome, TRIAL_HEALTHY);
 }
 
+/* It waits for another host: neither a hang nor blame. The time begins anew when that is over. */
+static void silence_with_an_excuse(void **state)
+{
+        TrialConfig c = crash;
+        Trial t;
+
+        (void)state;
+        c.stall_after = 30 * S;
+        c.hang = true;
+        t = begun(&c, 5);
+        trial_excused(&t, true, 20 * S);
+        assert_int_equal(trial_judge(&t, 31 * S), TRIAL_HEALTHY); /* what is left is survived */
+        t = begun(&c, 5);
+        trial_excused(&t, true, 9 * S);
+        trial_excused(&t, false, 10 * S);
+        assert_int_equal(ends(&t, 10 * S), 39 * S);
+        assert_int_equal(t.outcome, TRIAL_FAILED);
+        assert_int_equal(t.failed_after, 30 * S);
+}
+
 static void verifying_takes_its_time(void **state)
 {
         TrialConfig c = crash;
@@ -199,6 +219,7 @@ int main(void)
                 cmocka_unit_test(the_second_hang_is_not_waited_for_as_long),
                 cmocka_unit_test(a_learned_limit_is_no_shorter_than_three_settle_times),
                 cmocka_unit_test(without_a_stall_limit_only_probes_find_a_hang),
+                cmocka_unit_test(silence_with_an_excuse),
                 cmocka_unit_test(verifying_takes_its_time),
                 cmocka_unit_test(nothing_is_decided_while_it_is_down),
                 cmocka_unit_test(interference_voids),
