@@ -49,7 +49,8 @@ static usec_t watch_deadline(const Watch *w)
         return at;
 }
 
-/* Sent while all is well: in an incident they would only be more mail that waits, and evidence against itself. */
+/* Sent while all is well: in an incident they would only be more mail that waits, and evidence against
+ * itself. */
 static void watch_allow_canaries(Watch *w)
 {
         bool allowed = w->run == RUN_RUNNING && !state_is_recovering(w->incident.state) &&

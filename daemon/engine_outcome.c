@@ -46,8 +46,10 @@ static void record_outcome(Watch *w, const Outcome *o)
         (void)watch_record(w, AUDIT_OUTCOME, m);
 }
 
-/* In flight: perhaps repeated by the server, and a suspect, unless it is known that it is another process that
- * is hung. */
+/*
+ * In flight: perhaps repeated by the server, and a suspect, unless it is known that it is another process
+ * that is hung.
+ */
 static void take_in_flight(Watch *w, uint32_t message, bool suspect)
 {
         if (suspect)

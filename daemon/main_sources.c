@@ -191,7 +191,8 @@ int world_make_sources(World *w, size_t index)
                 { make_probes, s->n_probes > 0 },
                 { make_progress, s->n_stores > 0 },
                 { make_inflight, s->n_stores > 0 },
-                { make_processes, s->n_stores > 0 },
+                { make_processes,
+                  s->n_stores > 0 || s->limits.cpu || s->limits.memory || s->limits.descriptors },
                 { make_journal, s->n_rules > 0 && w->journal },
         };
 

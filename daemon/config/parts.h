@@ -34,6 +34,7 @@ const config_setting_t *store_group(const Loader *l, size_t k, size_t i);
 const config_setting_t *loader_global(const Loader *l, const char *key);
 
 /* The tables of keys, for the readers, and for the test that conf/unjamd.conf shows every key. */
-extern const Key global_keys[], audit_keys[], control_keys[], service_keys[], stall_keys[], recovery_keys[];
+extern const Key global_keys[], audit_keys[], control_keys[], service_keys[], stall_keys[], recovery_keys[],
+        limits_keys[];
 extern const Key probe_keys[], event_keys[], cause_keys[], crash_window_keys[], leftover_keys[];
 extern const Key store_keys[], layout_keys[], rebuild_keys[], recreate_keys[], lock_keys[], preset_keys[];

@@ -114,6 +114,25 @@ static void stall_read(Loader *l, const config_setting_t *s, void *target)
         keys_read(l, s, stall_keys, &service->stall);
 }
 
+const Key limits_keys[] = {
+        RANGE("cpu", KEY_COUNT, LimitSettings, cpu, 1, 100000),
+        RANGE("memory", KEY_SIZE, LimitSettings, memory, 1 << 20, UINT64_C(1) << 50),
+        RANGE("descriptors", KEY_COUNT, LimitSettings, descriptors, 8, 100000000),
+        RANGE("for", KEY_TIME, LimitSettings, lasting, USEC_PER_SEC, USEC_PER_DAY),
+        {},
+};
+
+static void limits_read(Loader *l, const config_setting_t *s, void *target)
+{
+        ServiceSettings *service = target;
+        LimitSettings *limits = &service->limits;
+
+        keys_read(l, s, limits_keys, limits);
+        if (config_setting_is_group(s) && limits->cpu == 0 && limits->memory == 0 && limits->descriptors == 0)
+                loader_fault(l, s,
+                             "limits: has no limit in it; write cpu, memory or descriptors, or remove it");
+}
+
 const Key recovery_keys[] = {
         RANGE("restarts", KEY_COUNT, RecoverySettings, restarts, 0, 100),
         RANGE("max_per_hour", KEY_COUNT, RecoverySettings, max_per_hour, 1, 1000),
@@ -175,7 +194,7 @@ const Key service_keys[] = {
         CUSTOM("probes", probes_read),
         CUSTOM("stall", stall_read),
         CUSTOM("crash_windows", crash_windows_read),
-        LATER("limits"),
+        CUSTOM("limits", limits_read),
         CUSTOM("events", events_read),
         CUSTOM("causes", causes_read),
         CUSTOM("stores", stores_read),
@@ -253,6 +272,7 @@ void service_read(Loader *l, const config_setting_t *group, void *item)
                 .stop_timeout = 20 * USEC_PER_SEC,
                 .kill_timeout = 10 * USEC_PER_SEC,
                 .stall = { .after = 10 * USEC_PER_MIN },
+                .limits = { .lasting = 5 * USEC_PER_MIN },
                 .recovery = {
                         .restarts = 1,
                         .max_per_hour = 3,

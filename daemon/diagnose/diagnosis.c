@@ -19,7 +19,8 @@
  *   stalled       mail has been waiting for stall.after while running, and none has moved anywhere
  *                 (movement.c); or a process that holds a message has been hung for as long, whatever
  *                 else moves (hang.c)
- *   event         and whatever else a rule names as its symptom: a claim (claims.c)
+ *   event         a process is above one of its limits (limits.c)
+ *   and whatever a rule names as its symptom: a claim (claims.c)
  *
  * VERDICTS
  *
@@ -56,6 +57,7 @@
 #include "base/error.h"
 #include "diagnose/claims.h"
 #include "diagnose/facts.h"
+#include "diagnose/limits.h"
 #include "diagnose/movement.h"
 #include "diagnose/probes.h"
 #include "diagnose/run_watch.h"
@@ -80,6 +82,7 @@ struct Diagnosis {
         Probes probes;
         Movement movement;
         HangWatch hang;
+        LimitWatch limits;
         Claims claims;
         Facts facts;
         bool shutdown;
@@ -102,6 +105,7 @@ static void diagnosis_begin(Diagnosis *d, usec_t mono)
         probes_restart(&d->probes);
         movement_restart(&d->movement, mono);
         hang_clear(&d->hang);
+        limits_clear(&d->limits);
         d->asked = mono;
 }
 
@@ -272,9 +276,12 @@ static void diagnosis_refresh(Diagnosis *d, const Now *now)
                 refresh_ends(d, now);
                 refresh_probes(d, now);
                 refresh_movement(d, now);
+                if (!limits_refresh(&d->limits, &d->facts, now))
+                        diagnosis_close(d, SYMPTOM_EVENT, now->mono);
         } else {
                 diagnosis_close(d, SYMPTOM_UNRESPONSIVE, now->mono);
                 diagnosis_close(d, SYMPTOM_STALLED, now->mono);
+                diagnosis_close(d, SYMPTOM_EVENT, now->mono);
         }
         refresh_claims(d, now);
 }
@@ -423,6 +430,7 @@ int diagnosis_new(Diagnosis **ret, const ServiceSettings *service)
         if (r < 0)
                 return err_trace(r);
         hang_init(&d->hang, service->stall.after);
+        limits_init(&d->limits, service);
         *ret = TAKE_PTR(d);
         return 0;
 }
@@ -436,6 +444,7 @@ Diagnosis *diagnosis_free(Diagnosis *d)
         probes_deinit(&d->probes);
         movement_deinit(&d->movement);
         hang_deinit(&d->hang);
+        limits_deinit(&d->limits);
         claims_deinit(&d->claims);
         free(d);
         return NULL;
@@ -480,6 +489,8 @@ static void feed_host(Diagnosis *d, const HostStatus *s, const Now *now)
 
 static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
 {
+        int r;
+
         switch (o->kind) {
         case OBSERVATION_SERVICE:
                 return feed_service(d, &o->service, now);
@@ -495,7 +506,8 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
                 feed_host(d, &o->host, now);
                 return 0;
         case OBSERVATION_PROCESSES:
-                return err_trace(hang_feed(&d->hang, &o->processes));
+                r = hang_feed(&d->hang, &o->processes);
+                return r < 0 ? err_trace(r) : err_trace(limits_feed(&d->limits, &o->processes));
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:
                 break;

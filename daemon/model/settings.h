@@ -30,6 +30,14 @@ typedef struct StallSettings {
         char **ignore; /* patterns (fnmatch) on the path below a store's directory: waits rightly */
 } StallSettings;
 
+/* Of one process each; 0: no limit. */
+typedef struct LimitSettings {
+        unsigned cpu;    /* percent of one CPU */
+        uint64_t memory; /* resident bytes */
+        unsigned descriptors;
+        usec_t lasting; /* above it for so long is a symptom */
+} LimitSettings;
+
 typedef struct CrashWindow {
         unsigned count;
         usec_t within;
@@ -130,6 +138,7 @@ typedef struct ServiceSettings {
         ProbeSettings *probes;
         size_t n_probes;
         StallSettings stall;
+        LimitSettings limits;
         CrashWindow *crash_windows;
         size_t n_crash_windows;
         RuleSettings *rules;

@@ -11,6 +11,8 @@
  * remembers what was open: a process that dies between two looks with a file that it opened since is not
  * known to have had it.
  *
+ * A service with limits is looked at all the time, four times in limits.for.
+ *
  * Looks are made in a worker, one at a time; one that takes long delays the next. Fails only when it is made.
  * Test: tests/unit/test_processes.c.
  */
@@ -29,6 +31,7 @@
 #define INTERVAL_MIN  (250 * USEC_PER_MSEC)
 #define INTERVAL_MAX  USEC_PER_MIN
 #define BLIND         USEC_PER_SEC /* without inflight's marks */
+#define LIMITS_PART   4            /* of limits.for */
 
 typedef struct ProcessesSource ProcessesSource;
 
@@ -67,6 +70,17 @@ static usec_t interval_of(const ProcessesSource *s)
 static usec_t first_of(const ProcessesSource *s)
 {
         return s->context.settings->stall.after / FIRST_PART;
+}
+
+/* How often because of limits; 0: there are none. */
+static usec_t limits_interval(const ProcessesSource *s)
+{
+        const LimitSettings *l = &s->context.settings->limits;
+        usec_t t = l->lasting / LIMITS_PART;
+
+        if (l->cpu == 0 && l->memory == 0 && l->descriptors == 0)
+                return 0;
+        return t < INTERVAL_MIN ? INTERVAL_MIN : t > INTERVAL_MAX ? INTERVAL_MAX : t;
 }
 
 /* Does nothing tell of opens and closes? */
@@ -189,6 +203,16 @@ static void look_begin(ProcessesSource *s)
 
 /* --- when --- */
 
+/* Until the next look. With limits and nothing suspicious, the limits' own. */
+static usec_t pace(const ProcessesSource *s, bool blind)
+{
+        usec_t t = interval_of(s);
+
+        if (s->level == LOOK_NOT && limits_interval(s) > 0)
+                return limits_interval(s) < t ? limits_interval(s) : t;
+        return blind && t > BLIND ? BLIND : t;
+}
+
 static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
 {
         ProcessesSource *s = userdata;
@@ -200,10 +224,10 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
         s->armed = false;
         if (s->spec.inflight && s->context.settings->stall.enabled)
                 oldest = inflight_source_oldest(s->spec.inflight);
-        if (s->level == LOOK_CLOSELY || (blind && s->level == LOOK_WAITING) ||
+        if (limits_interval(s) > 0 || s->level == LOOK_CLOSELY || (blind && s->level == LOOK_WAITING) ||
             (oldest != USEC_INFINITY && usec_add(oldest, first_of(s)) <= now)) {
                 look_begin(s);
-                arm(s, blind && interval_of(s) > BLIND ? BLIND : interval_of(s));
+                arm(s, pace(s, blind));
                 return 0;
         }
         if (s->shown)
@@ -251,10 +275,14 @@ void processes_source_history(Source *source, bool mark, InflightHandler handler
 
 /* --- the source --- */
 
+/* Without limits there is nothing to do until somebody asks. */
 static int processes_start(Source *source)
 {
-        (void)source;
-        return 0; /* nothing to do until somebody asks */
+        ProcessesSource *s = (ProcessesSource *)source;
+
+        if (limits_interval(s) > 0 && !s->armed)
+                arm(s, limits_interval(s));
+        return 0;
 }
 
 static Source *processes_free(Source *source)

@@ -51,7 +51,8 @@ static void test_shipped_file_shows_every_key(void **state)
         const Key *const tables[] = { global_keys, audit_keys,        control_keys,  service_keys,
                                       stall_keys,  recovery_keys,     probe_keys,    event_keys,
                                       cause_keys,  crash_window_keys, leftover_keys, store_keys,
-                                      layout_keys, rebuild_keys,      recreate_keys, lock_keys };
+                                      layout_keys, rebuild_keys,      recreate_keys, lock_keys,
+                                      limits_keys };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(tables); i++)

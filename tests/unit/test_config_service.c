@@ -30,6 +30,10 @@ static void test_systemd(void **state)
         assert_int_equal(sys->stall.after, 3 * USEC_PER_MIN);
         assert_string_equal(sys->stall.ignore[0], "deferred/*");
         assert_string_equal(sys->stall.ignore[1], "x");
+        assert_int_equal(sys->limits.cpu, 90);
+        assert_int_equal(sys->limits.memory, UINT64_C(1) << 30);
+        assert_int_equal(sys->limits.descriptors, 900);
+        assert_int_equal(sys->limits.lasting, 2 * USEC_PER_MIN);
         assert_int_equal(sys->recovery.restarts, 0);
         assert_int_equal(sys->recovery.max_per_hour, 7);
         assert_int_equal(sys->recovery.max_trials, 9);
