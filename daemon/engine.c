@@ -341,6 +341,8 @@ void engine_observe(Engine *e, size_t service, const Observation *o)
         if (diagnosis_feed(w->diagnosis, o, &e->now, &finding) < 0)
                 watch_note(w, REASON_UNEXPECTED, "an observation of kind %s could not be taken in",
                            observation_kind_to_string(o->kind));
+        if (o->kind == OBSERVATION_LOG)
+                watch_take_log(w, &o->log);
         if (w->watching && o->kind == OBSERVATION_SERVICE)
                 trial_take_status(w, &o->service);
         if (w->watching && o->kind == OBSERVATION_PROGRESS)
@@ -475,6 +477,7 @@ static void watch_deinit(Watch *w)
         json_decref(w->pending.records);
         watch_operation_clear(w);
         watch_forget_notes(w);
+        watch_forget_named(w);
         diagnosis_free(w->diagnosis);
 }
 
@@ -569,7 +572,7 @@ bool engine_is_idle(const Engine *e)
         for (size_t k = 0; k < e->n_watches; k++) {
                 const Watch *w = &e->watches[k];
 
-                if (w->pending.active || w->acting || w->resuming ||
+                if (w->pending.active || w->acting || w->resuming || w->recording ||
                     (state_is_recovering(w->incident.state) && w->incident.state != STATE_PAUSED) ||
                     (w->incident.state == STATE_PAUSED && state_is_recovering(w->incident.paused_from)))
                         return false;

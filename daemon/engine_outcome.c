@@ -171,6 +171,7 @@ static void take_inventory(Watch *w, const Outcome *o, Event *ev)
         for (uint32_t k = 0; k < w->roster.n; k++)
                 if ((w->roster.entries[k].flags & MESSAGE_SUSPECT) && w->roster.entries[k].place)
                         watch_suspect(w, k, MESSAGE_SUSPECT);
+        watch_mark_named(w);
         w->memory_dirty = true;
 }
 

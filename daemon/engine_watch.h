@@ -9,6 +9,7 @@
  *      engine_search.c   suspects, the search, who is to be held
  *      engine_memory.c   what survives unjamd: written down, read back
  *      engine_record.c   audit records, alerts, what watchers are told
+ *      engine_log.c      gaps in the logs, and messages that they name
  *      engine_control.c  an operator's requests
  */
 
@@ -31,6 +32,16 @@ typedef struct HistoryEntry {
         Reason reason;
         char *text;
 } HistoryEntry;
+
+/* A message that a log line named, by a rule's captures. */
+#define NAMED_MAX 64
+typedef struct NamedMessage {
+        usec_t wall; /* said last; 0: this place is free */
+        char *id;
+        pid_t pid; /* 0: none */
+        size_t rule;
+        char text[160];
+} NamedMessage;
 
 /* An operator's request that needs an action of its own, or the machine's help. */
 typedef struct Operation {
@@ -112,6 +123,8 @@ struct Watch {
         usec_t down_since;   /* wall: when the service was last seen to be down, for outage_ms; 0: it is up */
         uint64_t outage;     /* usec of this incident so far */
         HistoryEntry *history; /* oldest first */
+        NamedMessage *named; /* NAMED_MAX of them; NULL: none was named yet */
+        unsigned recording; /* commits of gaps that have not answered */
         size_t n_history;
         usec_t recoveries[16]; /* wall times of the last incidents that acted, for max_per_hour */
 };
@@ -185,6 +198,12 @@ void watch_forget_notes(Watch *w);
 /* A message record of a roster entry without its files. */
 json_t *watch_message_brief(const Watch *w, uint32_t message);
 json_t *watch_text_id(const char *id, size_t len);
+
+/* engine_log.c */
+void watch_take_log(Watch *w, const LogEntry *entry);
+/* After an inventory: those of its messages that the log has named lately. */
+void watch_mark_named(Watch *w);
+void watch_forget_named(Watch *w);
 
 /* engine_control.c */
 void watch_operation_ended(Watch *w, const Outcome *o);

@@ -2,6 +2,7 @@
  * claims - event rules over time
  *
  * A rule with count and within fires when so many entries matched within the time; then counting begins anew.
+ * An entry that its `unless` matches takes back what the rule has said: the count, and the claim that is open.
  * A rule that fires makes a claim, one per rule; one that fires again while its claim is open only keeps it
  * alive, so a server that logs the same line all day is one finding. A claim that nothing confirms is
  * forgotten after ten minutes. The diagnosis looks for the second fact. Fails only for a rule that does not
@@ -66,18 +67,14 @@ static Symptom claim_symptom(const Claims *c, const LogEntry *entry, const Now *
         return s;
 }
 
-int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now)
+static void claim_match(Claims *c, const LogEntry *entry, usec_t moved, const Now *now)
 {
-        const RuleSettings *rule;
-        Claim *claim;
+        const RuleSettings *rule = c->service->rules + entry->rule;
+        Claim *claim = c->claims + entry->rule;
 
-        if (entry->rule >= c->n)
-                return err_origin(-EINVAL);
-        rule = c->service->rules + entry->rule;
-        claim = c->claims + entry->rule;
         event_window_add(&claim->window, now->mono);
         if (!event_window_reached(&claim->window, rule->count, rule->within, now->mono))
-                return 0;
+                return;
         event_window_clear(&claim->window);
         claim->last = now->mono;
         if (!claim->open) {
@@ -88,6 +85,25 @@ int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now)
         } else if (moved >= claim->since) {
                 /* Mail has moved since: what is said now is to be judged from now on. */
                 claim->since = now->mono;
+        }
+}
+
+int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, bool *ret_closed)
+{
+        *ret_closed = false;
+        if (entry->kind != LOG_GAP && entry->rule >= c->n)
+                return err_origin(-EINVAL);
+        switch (entry->kind) {
+        case LOG_MATCHES:
+                claim_match(c, entry, moved, now);
+                break;
+        case LOG_CANCELS:
+                event_window_clear(&c->claims[entry->rule].window);
+                *ret_closed = c->claims[entry->rule].open;
+                c->claims[entry->rule].open = false;
+                break;
+        case LOG_GAP:
+                break; /* what could not be read claims nothing */
         }
         return 0;
 }

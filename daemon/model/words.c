@@ -204,6 +204,7 @@ static const char *const reason_table[] = {
         [REASON_WAITS_DISK] = "waits_disk",
         [REASON_PRESSURE] = "pressure",
         [REASON_FROZEN] = "frozen",
+        [REASON_EVIDENCE_GAP] = "evidence_gap",
         [REASON_UNEXPECTED] = "unexpected",
 };
 static_assert(sizeof(reason_table) / sizeof(reason_table[0]) == _REASON_MAX, "a word is missing");
@@ -268,6 +269,7 @@ static const char *const reason_sentences[] = {
         [REASON_PRESSURE] = "The host or the control group of the service is short of CPU or memory, which "
                             "explains the silence.",
         [REASON_FROZEN] = "The control group of the service is frozen, so somebody wants it to be silent.",
+        [REASON_EVIDENCE_GAP] = "Part of a log could not be looked at, so what it said there is not known.",
         [REASON_UNEXPECTED] = "Something happened that unjamd does not expect in this state; this is a bug.",
 };
 static_assert(sizeof(reason_sentences) / sizeof(reason_sentences[0]) == _REASON_MAX, "a sentence is missing");

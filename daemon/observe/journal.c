@@ -52,8 +52,10 @@ static void turn_report(const JournalTurn *t)
                         .kind = OBSERVATION_LOG,
                         .log = {
                                 .source = RULE_SOURCE_JOURNAL,
+                                .kind = hit->kind,
                                 .rule = hit->rule,
                                 .text = hit->text,
+                                .id = hit->id,
                                 .pid = hit->pid,
                                 .cursor = hit->cursor,
                                 .wall = hit->wall,

@@ -6,12 +6,17 @@
  * loop.
  *
  * Matching: the journal itself selects entries whose _SYSTEMD_UNIT, a field that only journald can set, is a
- * unit of some service; rules are asked after that, so no rule can be satisfied by what another service (or
- * anybody with logger(1)) writes.
+ * unit of some service, and where every rule of that service names a field's value, only those that have it:
+ * other entries cost nothing. Rules are asked after that, so no rule can be satisfied by what another service
+ * (or anybody with logger(1)) writes.
  *
- * Place: begins behind the saved cursor, else at the end. A cursor whose entry was vacuumed leads to the next
- * one that is left; rotation is the library's business. The cursor is saved at most every 5 s, durably; after
- * a crash up to 5 s of entries are read twice, which counts of a rule may see.
+ * Place: begins behind the saved cursor, else at the end. Rotation is the library's business. The cursor is
+ * saved, durably, when what was found up to it has been reported: at once if something was, else within 5 s.
+ * So a crash loses no entry; one that was reported and not saved yet is reported again, under the same cursor.
+ *
+ * Gaps are reported as such: a cursor whose entry was vacuumed (reading goes on at the next one that is left),
+ * a time without unjamd that is longer than what is still of interest, entries that journald suppressed,
+ * values that were cut, matches that ran into a limit.
  *
  * Any error closes the journal, is handed to done(), and the next turn opens it again where the last entry
  * was read.
@@ -33,6 +38,7 @@
 #define CURSOR_FILE   "journal-cursor"
 #define CURSOR_MAX    ((size_t)4096)
 #define SAVE_INTERVAL (5 * USEC_PER_SEC)
+#define VALUE_MAX     ((size_t)64 * 1024) /* the library's threshold for what it hands out of a field */
 #define TEXT_MAX      ((size_t)8 * 1024)
 #define EMPTY_RETRY   (30 * USEC_PER_SEC)
 
@@ -42,48 +48,10 @@ struct JournalPlace {
         sd_journal *journal;
         char *cursor; /* of the last entry that was read */
         bool loaded, unsaved, current_is_new;
+        bool urgent;         /* something was reported since it was saved */
         bool empty;          /* it was opened before there was any journal */
         usec_t saved, begun; /* monotonic; wall */
 };
-
-/* Interests */
-
-int journal_interest_new(JournalInterest **ret, char *const *units, const ServiceSettings *settings,
-                         Settings *owner, char **ret_error)
-{
-        JournalInterest *i = calloc(1, sizeof(*i));
-
-        if (!i)
-                return err_origin(-ENOMEM);
-        i->n_ref = 1;
-        i->owner = owner ? settings_ref(owner) : NULL;
-        i->units = strv_copy(units);
-        int r = i->units || !units ? rules_new(&i->rules, settings->rules, settings->n_rules, ret_error)
-                                   : -ENOMEM;
-        if (r < 0) {
-                journal_interest_unref(i);
-                return err_trace(r);
-        }
-        *ret = i;
-        return 0;
-}
-
-JournalInterest *journal_interest_ref(JournalInterest *i)
-{
-        i->n_ref++;
-        return i;
-}
-
-JournalInterest *journal_interest_unref(JournalInterest *i)
-{
-        if (!i || --i->n_ref > 0)
-                return NULL;
-        rules_free(i->rules);
-        strv_free(i->units);
-        settings_unref(i->owner);
-        free(i);
-        return NULL;
-}
 
 /* Place */
 
@@ -137,18 +105,19 @@ static void cursor_load(JournalPlace *p)
         p->cursor[strcspn(p->cursor, "\n")] = 0;
 }
 
+/* What was reached in the turns before has been reported: now it may be saved. */
 static void cursor_save(JournalPlace *p)
 {
         usec_t now = now_read().mono;
+        bool early = p->saved > 0 && usec_sub(now, p->saved) < SAVE_INTERVAL && !p->urgent;
 
-        if (!p->unsaved || !p->state_dir || (p->saved > 0 && usec_sub(now, p->saved) < SAVE_INTERVAL))
+        if (!p->unsaved || !p->state_dir || early)
                 return;
         p->saved = now;
         _cleanup_(closep) int dirfd = state_open(p);
-        /* Not saved: the worst that comes of it is that entries are read twice, or not at all, after a
-         * restart. */
+        /* Not saved: the worst that comes of it is that entries are read twice after a crash. */
         if (dirfd >= 0 && file_replace(p->disk, dirfd, CURSOR_FILE, p->cursor, strlen(p->cursor), 0600) == 0)
-                p->unsaved = false;
+                p->unsaved = p->urgent = false;
 }
 
 /* Takes the current entry's cursor for what has been read. */
@@ -165,31 +134,249 @@ static int cursor_take(JournalPlace *p)
         return 0;
 }
 
-static int matches_set(JournalPlace *p, JournalInterest *const *interests, size_t n)
-{
-        size_t units = 0;
-        int r = 0;
+/* Entries */
 
-        sd_journal_flush_matches(p->journal);
-        for (size_t i = 0; i < n; i++)
-                for (char **unit = interests[i]->units; r >= 0 && unit && *unit; unit++, units++) {
-                        _cleanup_(freep) char *match = NULL;
-                        if (asprintf(&match, "_SYSTEMD_UNIT=%s", *unit) < 0) {
-                                match = NULL;
-                                return err_origin(-ENOMEM);
-                        }
-                        /* Matches of one field are alternatives. */
-                        r = sd_journal_add_match(p->journal, match, 0);
-                }
-        /* Without any match everything would match. */
-        if (r >= 0 && units == 0)
-                r = sd_journal_add_match(p->journal, "_SYSTEMD_UNIT=", 0);
-        return r < 0 ? err_origin(r) : 0;
+static int field_get(void *userdata, const char *field, const void **ret, size_t *ret_len)
+{
+        JournalTurn *t = userdata;
+        size_t skip = strlen(field) + 1, len;
+        const void *data;
+        int r = sd_journal_get_data(t->place->journal, field, &data, &len);
+
+        /* Not there, no name of a field, compressed in a way that this library does not know: all "no such
+         * field". */
+        if (r == -ENOMEM)
+                return err_origin(r);
+        if (r < 0 || len < skip)
+                return 1;
+        t->n_cut += len >= VALUE_MAX;
+        *ret = (const char *)data + skip;
+        *ret_len = len - skip;
+        return 0;
 }
 
-/* Puts the journal behind the last entry that was read, else behind the last there is. */
-static int place_seek(JournalPlace *p)
+/* A short field as text; empty if it is not there. */
+static void field_copy(JournalTurn *t, const char *field, char *buffer, size_t size)
 {
+        const void *data;
+        size_t len;
+
+        buffer[0] = 0;
+        if (field_get(t, field, &data, &len) != 0 || len >= size)
+                return;
+        memcpy(buffer, data, len);
+        buffer[len] = 0;
+}
+
+/* Room for one more hit, all zero. */
+static JournalHit *hit_new(JournalTurn *t)
+{
+        if (t->n_hits == t->allocated) {
+                size_t n = t->allocated ? 2 * t->allocated : 16;
+                JournalHit *bigger = reallocarray(t->hits, n, sizeof(*bigger));
+
+                if (!bigger)
+                        return NULL;
+                t->hits = bigger;
+                t->allocated = n;
+        }
+        t->hits[t->n_hits] = (JournalHit){};
+        return &t->hits[t->n_hits++];
+}
+
+/* @interest SIZE_MAX: for all of them. */
+static int gap_add(JournalTurn *t, size_t interest, const char *text)
+{
+        for (size_t i = 0; i < t->n_interests; i++) {
+                JournalHit *hit = interest == SIZE_MAX || interest == i ? hit_new(t) : NULL;
+
+                if (interest != SIZE_MAX && interest != i)
+                        continue;
+                if (!hit)
+                        return err_origin(-ENOMEM);
+                *hit = (JournalHit){ .kind = LOG_GAP, .interest = i, .text = strdup(text) };
+                if (!hit->text)
+                        return err_origin(-ENOMEM);
+        }
+        return 0;
+}
+
+/* What the rule's match was made on: the field it names, or the message. */
+static int hit_capture(JournalTurn *t, JournalHit *hit)
+{
+        Rules *rules = t->interests[hit->interest]->rules;
+        const RuleSettings *s = rules_settings(rules, hit->rule);
+        const char *field = s->field && !s->equals ? s->field : "MESSAGE";
+        const void *text;
+        size_t len;
+        RuleCapture capture;
+        int r;
+
+        if (!s->captures || field_get(t, field, &text, &len) != 0)
+                return 0;
+        r = rules_capture(rules, hit->rule, text, len, &capture);
+        if (r < 0)
+                return err_trace(r);
+        hit->id = capture.id;
+        if (capture.pid > 0)
+                hit->pid = capture.pid;
+        return 0;
+}
+
+static int hit_add(JournalTurn *t, LogKind kind, size_t interest, size_t rule)
+{
+        sd_journal *j = t->place->journal;
+        JournalHit *hit = hit_new(t);
+        char pid[32];
+        const void *text = "";
+        size_t len = 0;
+
+        if (!hit)
+                return err_origin(-ENOMEM);
+        *hit = (JournalHit){ .kind = kind, .interest = interest, .rule = rule };
+        if (field_get(t, "MESSAGE", &text, &len) < 0)
+                len = 0;
+        hit->text = text_to_utf8(text, len, len > TEXT_MAX ? TEXT_MAX : len);
+        field_copy(t, "_PID", pid, sizeof(pid));
+        hit->pid = (pid_t)strtol(pid, NULL, 10);
+        if (sd_journal_get_realtime_usec(j, &hit->wall) < 0)
+                hit->wall = 0;
+        if (!hit->text || sd_journal_get_cursor(j, &hit->cursor) < 0)
+                return err_origin(-ENOMEM);
+        return kind == LOG_MATCHES ? err_trace(hit_capture(t, hit)) : 0;
+}
+
+/* What the current entry says to one service: what it cancels, and what it matches besides. */
+static int entry_ask(JournalTurn *t, size_t i)
+{
+        const RuleEntry entry = { .source = RULE_SOURCE_JOURNAL, .get_field = field_get, .userdata = t };
+        Rules *rules = t->interests[i]->rules;
+        size_t rule = 0, first = t->n_hits;
+        int r;
+
+        while ((r = rules_cancel(rules, &entry, rule, &rule)) == 0) {
+                r = hit_add(t, LOG_CANCELS, i, rule++);
+                if (r < 0)
+                        return err_trace(r);
+        }
+        rule = 0;
+        while (r >= 0 && (r = rules_match(rules, &entry, rule, &rule)) == 0) {
+                bool cancelled = false;
+
+                for (size_t k = first; k < t->n_hits; k++)
+                        cancelled |= t->hits[k].kind == LOG_CANCELS && t->hits[k].rule == rule;
+                if (!cancelled)
+                        r = hit_add(t, LOG_MATCHES, i, rule);
+                rule++;
+        }
+        return r < 0 ? err_trace(r) : 0;
+}
+
+/* journald says that it dropped entries of a unit, because it wrote too many. */
+static int suppressed_take(JournalTurn *t)
+{
+        char transport[16], unit[256], line[512];
+        const void *text;
+        size_t len;
+        int r = 0;
+
+        field_copy(t, "_TRANSPORT", transport, sizeof(transport));
+        if (strcmp(transport, "driver") != 0 || field_get(t, "MESSAGE", &text, &len) != 0)
+                return 0;
+        field_copy(t, "OBJECT_SYSTEMD_UNIT", unit, sizeof(unit));
+        if (unit[0] == '\0') { /* "Suppressed N messages from UNIT", its wording since there is one */
+                const char *from = memmem(text, len, " from ", 6);
+                size_t left = from ? len - (size_t)(from + 6 - (const char *)text) : 0;
+
+                if (from && left < sizeof(unit))
+                        snprintf(unit, sizeof(unit), "%.*s", (int)left, from + 6);
+        }
+        snprintf(line, sizeof(line), "journal: %.*s", (int)(len < 400 ? len : 400), (const char *)text);
+        for (size_t i = 0; r == 0 && i < t->n_interests; i++)
+                if (strv_contains(t->interests[i]->units, unit))
+                        r = gap_add(t, i, line);
+        return err_trace(r);
+}
+
+/* The current entry: whose is it, and which of their rules does it match? */
+static int entry_take(JournalTurn *t)
+{
+        char unit[256]; /* UNIT_NAME_MAX */
+        size_t cut = t->n_cut;
+        bool ours = false;
+        int r = 0;
+
+        field_copy(t, "_SYSTEMD_UNIT", unit, sizeof(unit));
+        for (size_t i = 0; r >= 0 && i < t->n_interests; i++)
+                if (strv_contains(t->interests[i]->units, unit)) {
+                        ours = true;
+                        r = entry_ask(t, i);
+                }
+        t->n_cut = cut + (t->n_cut > cut); /* however many rules looked at it */
+        return r < 0 || ours ? err_trace(r) : err_trace(suppressed_take(t));
+}
+
+/* Values that were cut, and matches that ran into a limit, were no matches; that is to be known. */
+static int gaps_take(JournalTurn *t)
+{
+        char text[128];
+        int r = 0;
+
+        if (t->n_cut > 0) {
+                snprintf(text, sizeof(text), "journal: %zu message(s) longer than 64 KiB: the rest was not matched",
+                         t->n_cut);
+                r = gap_add(t, SIZE_MAX, text);
+        }
+        for (size_t i = 0; r >= 0 && i < t->n_interests; i++) {
+                JournalInterest *interest = t->interests[i];
+                uint64_t n = rules_limited(interest->rules) - interest->limited;
+
+                if (n == 0)
+                        continue;
+                interest->limited += n;
+                snprintf(text, sizeof(text), "journal: %llu match(es) ran into a limit and count as none",
+                         (unsigned long long)n);
+                r = gap_add(t, i, text);
+        }
+        return err_trace(r);
+}
+
+static int entries_read(JournalTurn *t)
+{
+        JournalPlace *p = t->place;
+        unsigned n = 0;
+        int r = 1;
+
+        while (r > 0 && n < JOURNAL_TURN_MAX && t->n_hits < JOURNAL_HITS_MAX && !atomic_load(&t->job.cancel)) {
+                int k;
+
+                r = p->current_is_new ? 1 : sd_journal_next(p->journal);
+                p->current_is_new = false;
+                if (r <= 0)
+                        break;
+                k = entry_take(t);
+                r = k < 0 ? k : 1;
+                n += r > 0;
+        }
+        if (r < 0) {
+                /* What was found will be reported: behind that the next turn goes on. */
+                if (t->n_hits > 0 && t->hits[t->n_hits - 1].cursor) {
+                        free(p->cursor);
+                        p->cursor = strdup(t->hits[t->n_hits - 1].cursor);
+                }
+                return err_origin(r);
+        }
+        t->more = r > 0;
+        /* At its end the journal still stands at the last entry that it gave. */
+        return n > 0 ? err_trace(cursor_take(p)) : 0;
+}
+
+/* Opening */
+
+/* Puts the journal behind the last entry that was read, else behind the last there is. */
+static int place_seek(JournalTurn *t)
+{
+        JournalPlace *p = t->place;
         sd_journal *j = p->journal;
         uint64_t wall;
         int r = p->cursor ? sd_journal_seek_cursor(j, p->cursor) : -EINVAL;
@@ -210,6 +397,7 @@ static int place_seek(JournalPlace *p)
                         r = sd_journal_seek_head(j);
                 else if (r > 0)
                         r = cursor_take(p);
+                p->urgent = true; /* from here on nothing is missed, whatever becomes of unjamd */
                 return r < 0 ? err_origin(r) : 0;
         }
         r = sd_journal_next(j);
@@ -220,8 +408,32 @@ static int place_seek(JournalPlace *p)
         if (sd_journal_get_realtime_usec(j, &wall) >= 0 && usec_add(wall, JOURNAL_HISTORY) < p->begun) {
                 p->current_is_new = false;
                 r = sd_journal_seek_realtime_usec(j, p->begun - JOURNAL_HISTORY);
+                if (r >= 0)
+                        r = gap_add(t, SIZE_MAX,
+                                    "journal: unjamd did not run; what was older than 10 min when it began again "
+                                    "was not looked at");
         }
         return r < 0 ? err_origin(r) : 0;
+}
+
+/* Is the entry at which reading ended still there? If it was vacuumed, so may have been some after it. */
+static int cursor_check(JournalTurn *t)
+{
+        JournalPlace *p = t->place;
+        int r;
+
+        if (!p->cursor)
+                return 0;
+        sd_journal_flush_matches(p->journal);
+        if (sd_journal_seek_cursor(p->journal, p->cursor) < 0)
+                return 0; /* no cursor at all: begins at the end */
+        r = sd_journal_next(p->journal);
+        if (r > 0 && sd_journal_test_cursor(p->journal, p->cursor) > 0)
+                return 0;
+        return r < 0 ? err_origin(r)
+                     : err_trace(gap_add(t, SIZE_MAX,
+                                         "journal: the entry at which reading ended is no longer there; entries "
+                                         "after it may have been vacuumed unread"));
 }
 
 static int place_open(JournalPlace *p)
@@ -234,107 +446,6 @@ static int place_open(JournalPlace *p)
         if (r < 0)
                 p->journal = NULL;
         return r < 0 ? err_origin(r) : 0;
-}
-
-/* Entries */
-
-static int field_get(void *userdata, const char *field, const void **ret, size_t *ret_len)
-{
-        size_t skip = strlen(field) + 1, len;
-        const void *data;
-        int r = sd_journal_get_data(userdata, field, &data, &len);
-
-        /* Not there, no name of a field, compressed in a way that this library does not know: all "no such
-         * field". */
-        if (r == -ENOMEM)
-                return err_origin(r);
-        if (r < 0 || len < skip)
-                return 1;
-        *ret = (const char *)data + skip;
-        *ret_len = len - skip;
-        return 0;
-}
-
-/* A short field as text; empty if it is not there. */
-static void field_copy(sd_journal *j, const char *field, char *buffer, size_t size)
-{
-        const void *data;
-        size_t len;
-
-        buffer[0] = 0;
-        if (field_get(j, field, &data, &len) != 0 || len >= size)
-                return;
-        memcpy(buffer, data, len);
-        buffer[len] = 0;
-}
-
-static int hit_add(JournalTurn *t, size_t interest, size_t rule)
-{
-        sd_journal *j = t->place->journal;
-        char pid[32];
-        const void *text = "";
-        size_t len = 0;
-
-        if (t->n_hits == t->allocated) {
-                size_t n = t->allocated ? 2 * t->allocated : 16;
-                JournalHit *bigger = reallocarray(t->hits, n, sizeof(*bigger));
-                if (!bigger)
-                        return err_origin(-ENOMEM);
-                t->hits = bigger;
-                t->allocated = n;
-        }
-        JournalHit hit = { .interest = interest, .rule = rule, .cursor = strdup(t->place->cursor) };
-        if (field_get(j, "MESSAGE", &text, &len) < 0)
-                len = 0;
-        hit.text = text_to_utf8(text, len, len > TEXT_MAX ? TEXT_MAX : len);
-        field_copy(j, "_PID", pid, sizeof(pid));
-        hit.pid = (pid_t)strtol(pid, NULL, 10);
-        if (sd_journal_get_realtime_usec(j, &hit.wall) < 0)
-                hit.wall = 0;
-        t->hits[t->n_hits++] = hit;
-        return hit.text && hit.cursor ? 0 : err_origin(-ENOMEM);
-}
-
-/* The current entry: whose is it, and which of their rules does it match? */
-static int entry_take(JournalTurn *t)
-{
-        char unit[256]; /* UNIT_NAME_MAX */
-        const RuleEntry entry = {
-                .source = RULE_SOURCE_JOURNAL,
-                .get_field = field_get,
-                .userdata = t->place->journal,
-        };
-        int r = cursor_take(t->place);
-
-        field_copy(t->place->journal, "_SYSTEMD_UNIT", unit, sizeof(unit));
-        for (size_t i = 0; r >= 0 && i < t->n_interests; i++) {
-                if (!strv_contains(t->interests[i]->units, unit))
-                        continue;
-                size_t rule = 0;
-                while ((r = rules_match(t->interests[i]->rules, &entry, rule, &rule)) == 0) {
-                        r = hit_add(t, i, rule++);
-                        if (r < 0)
-                                break;
-                }
-        }
-        return r < 0 ? err_trace(r) : 0;
-}
-
-static int entries_read(JournalTurn *t)
-{
-        JournalPlace *p = t->place;
-
-        for (unsigned i = 0; i < JOURNAL_TURN_MAX && !atomic_load(&t->job.cancel); i++) {
-                int r = p->current_is_new ? 1 : sd_journal_next(p->journal);
-                p->current_is_new = false;
-                if (r <= 0)
-                        return r < 0 ? err_origin(r) : 0;
-                r = entry_take(t);
-                if (r < 0)
-                        return err_trace(r);
-        }
-        t->more = true;
-        return 0;
 }
 
 /* When to read again though nothing is heard. */
@@ -361,10 +472,12 @@ static int turn_prepare(JournalTurn *t)
                 r = sd_journal_get_fd(p->journal);
                 t->fd = r < 0 ? -1 : fcntl(r, F_DUPFD_CLOEXEC, 3);
         }
+        if (r >= 0 && opened)
+                r = cursor_check(t);
         if (r >= 0 && (opened || t->rematch)) {
-                r = matches_set(p, t->interests, t->n_interests);
+                r = journal_matches_set(p->journal, t->interests, t->n_interests);
                 if (r >= 0)
-                        r = place_seek(p);
+                        r = place_seek(t);
         }
         if (r >= 0)
                 r = sd_journal_process(p->journal);
@@ -375,10 +488,14 @@ int journal_turn_run(Job *job)
 {
         JournalTurn *t = (JournalTurn *)job; /* the job is its first member */
         JournalPlace *p = t->place;
-        int r = turn_prepare(t);
+        int r;
 
+        cursor_save(p);
+        r = turn_prepare(t);
         if (r >= 0)
                 r = entries_read(t);
+        if (r >= 0)
+                r = gaps_take(t);
         if (r >= 0)
                 t->timeout = timeout_of(p);
         if (r >= 0 && t->timeout == EMPTY_RETRY)
@@ -388,7 +505,9 @@ int journal_turn_run(Job *job)
                 p->journal = NULL;
         }
         t->closed = !p->journal;
-        cursor_save(p);
+        p->urgent |= t->n_hits > 0;
+        if (p->urgent && p->state_dir && p->unsaved)
+                t->more = true; /* saved as soon as that is reported */
         t->unsaved = p->unsaved && p->state_dir;
         return r;
 }
@@ -403,6 +522,7 @@ void journal_turn_free(JournalTurn *t)
         for (size_t i = 0; i < t->n_hits; i++) {
                 free(t->hits[i].text);
                 free(t->hits[i].cursor);
+                free(t->hits[i].id);
         }
         free(t->hits);
         closep(&t->fd);

@@ -7,27 +7,13 @@
 
 #include "base/disk.h"
 #include "base/worker.h"
-#include "model/rules.h"
-#include "model/settings.h"
+#include "model/observation.h"
+#include "observe/journal_interest.h"
 
-#define JOURNAL_TURN_MAX 256
+#define JOURNAL_TURN_MAX 1024
+#define JOURNAL_HITS_MAX 256 /* a turn ends early, so that the loop is not held up by what it reports */
 /* Entries older than this when the reader begins are history, not symptoms. */
 #define JOURNAL_HISTORY (10 * USEC_PER_MIN)
-
-/* What a service wants of the journal. Referenced by its source and by turns; counted in the loop only. */
-typedef struct JournalInterest {
-        unsigned n_ref;
-        char **units;
-        Rules *rules;    /* used in turns only */
-        Settings *owner; /* keeps the rules' settings alive */
-        void *source;    /* NULL once that has gone */
-} JournalInterest;
-
-/* Of @units and @rules copies and compilations are made. *@ret_error as rules_new(). */
-int journal_interest_new(JournalInterest **ret, char *const *units, const ServiceSettings *settings,
-                         Settings *owner, char **ret_error);
-JournalInterest *journal_interest_ref(JournalInterest *i);
-JournalInterest *journal_interest_unref(JournalInterest *i);
 
 typedef struct JournalPlace JournalPlace; /* the open journal and how far it has been read; for turns alone */
 
@@ -37,8 +23,9 @@ int journal_place_new(JournalPlace **ret, const char *directory, const char *sta
 JournalPlace *journal_place_free(JournalPlace *p);
 
 typedef struct JournalHit {
+        LogKind kind;
         size_t interest, rule;
-        char *text, *cursor;
+        char *text, *cursor, *id;
         pid_t pid;
         usec_t wall;
 } JournalHit;
@@ -52,6 +39,7 @@ typedef struct JournalTurn {
         /* Results. */
         JournalHit *hits;
         size_t n_hits, allocated;
+        size_t n_cut; /* entries that are longer than what is matched of them */
         bool more;      /* there is more to read at once */
         bool unsaved;   /* the cursor has not been saved yet */
         bool closed;    /* the journal is not open any more: its descriptor says nothing */

@@ -67,6 +67,8 @@ void sim_crash_at(Sim *s, unsigned n);
 unsigned sim_moments(const Sim *s);
 /* Commits fail from now on with this errno (0: they work again). */
 void sim_fail_commits(Sim *s, int error);
+/* What a log source reports. */
+void sim_log(Sim *s, const LogEntry *entry);
 /* An operator stops the service. */
 void sim_operator_stop(Sim *s);
 

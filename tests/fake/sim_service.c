@@ -157,6 +157,14 @@ size_t sim_arrive(Sim *s, unsigned store)
         return s->n_messages++;
 }
 
+void sim_log(Sim *s, const LogEntry *entry)
+{
+        const Observation o = { .kind = OBSERVATION_LOG, .log = *entry };
+
+        if (s->engine && !s->dead)
+                engine_observe(s->engine, 0, &o);
+}
+
 void sim_operator_stop(Sim *s)
 {
         s->stopped_by_operator = true;

@@ -27,6 +27,7 @@ typedef struct Seen {
         Observation o;
         char text[512]; /* service: result; probe: detail; log: text; inflight: path; processes: gone */
         char invocation[128];
+        char id[64], cursor[256]; /* log */
 } Seen;
 
 #define SEEN_MAX 4096
@@ -59,6 +60,8 @@ static inline void watcher_observe(void *userdata, size_t service, const Observa
                 break;
         case OBSERVATION_LOG:
                 text = o->log.text;
+                snprintf(s->id, sizeof(s->id), "%s", o->log.id ? o->log.id : "");
+                snprintf(s->cursor, sizeof(s->cursor), "%s", o->log.cursor ? o->log.cursor : "");
                 break;
         case OBSERVATION_INFLIGHT:
                 text = o->inflight.path;

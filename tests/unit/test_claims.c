@@ -22,7 +22,10 @@ static void say(Claims *c, size_t rule, usec_t moved, usec_t mono)
 {
         Now now = { .mono = mono, .wall = 9 };
 
-        assert_int_equal(claims_feed(c, &(LogEntry){ .rule = rule, .text = "line" }, moved, &now), 0);
+        bool closed;
+
+        assert_int_equal(claims_feed(c, &(LogEntry){ .rule = rule, .text = "line" }, moved, &now, &closed), 0);
+        assert_false(closed);
 }
 
 static void test_life(void **state)
@@ -60,7 +63,8 @@ static void test_life(void **state)
         assert_null(claims_first(&c));
         say(&c, 2, 0, 5); /* no name, no count */
         assert_string_equal(claims_first(&c)->symptom.rule, "");
-        assert_int_equal(claims_feed(&c, &(LogEntry){ .rule = 3 }, 0, &(Now){}), -EINVAL);
+        assert_int_equal(claims_feed(&c, &(LogEntry){ .rule = 3 }, 0, &(Now){}, &closed), -EINVAL);
+        assert_int_equal(claims_feed(&c, &(LogEntry){ .rule = 3, .kind = LOG_GAP }, 0, &(Now){}, &closed), 0);
         claims_deinit(&c);
 }
 
@@ -91,10 +95,35 @@ static void test_count(void **state)
         claims_deinit(&c);
 }
 
+/* What a rule has said is taken back: its count, and its open claim. */
+static void test_unless(void **state)
+{
+        const LogEntry cancels = { .kind = LOG_CANCELS, .rule = 1 };
+        Claims c;
+        bool closed;
+
+        (void)state;
+        assert_int_equal(claims_init(&c, &service), 0);
+        say(&c, 1, 0, 1);
+        say(&c, 1, 0, 2);
+        assert_int_equal(claims_feed(&c, &cancels, 0, &(Now){ .mono = 3 }, &closed), 0);
+        assert_false(closed);
+        say(&c, 1, 0, 4);
+        say(&c, 1, 0, 5);
+        assert_null(claims_first(&c));
+        say(&c, 1, 0, 6);
+        assert_ptr_equal(claims_first(&c), c.claims + 1);
+        say(&c, 0, 0, 7);
+        assert_int_equal(claims_feed(&c, &cancels, 0, &(Now){ .mono = 8 }, &closed), 0);
+        assert_true(closed);
+        assert_ptr_equal(claims_first(&c), c.claims); /* another rule's stays */
+        claims_deinit(&c);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = { cmocka_unit_test(test_life),
-                                                   cmocka_unit_test(test_count) };
+                                                   cmocka_unit_test(test_count), cmocka_unit_test(test_unless) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ typedef struct Fixture {
         JournalReader *reader;
         Source *source;
         char *dir, *state_dir, *export;
+        const char *fields; /* further lines of each entry that is added */
         unsigned n_entries;
         usec_t wall;
 } Fixture;
@@ -107,6 +108,8 @@ static void entry_add(Fixture *f, const char *unit, const char *event_id, const 
                 fprintf(out, "_SYSTEMD_UNIT=%s\n", unit);
         if (event_id)
                 fprintf(out, "EVENT_ID=%s\n", event_id);
+        if (f->fields)
+                fputs(f->fields, out);
         fputs("MESSAGE\n", out);
         assert_int_equal(fwrite(&len, sizeof(len), 1, out), 1);
         fprintf(out, "%s\n\n", message);
@@ -191,7 +194,7 @@ static void test_resume(void **state)
         watcher_until(&f->w, f->w.n > 0 && strcmp(watcher_last(&f->w)->text, "meanwhile") == 0);
         settle(f);
         for (size_t i = 0; i < f->w.n; i++)
-                assert_string_not_equal(f->w.seen[i].text, "old");
+                assert_string_equal(f->w.seen[i].text, "meanwhile");
 }
 
 static void test_long_away(void **state)
@@ -212,8 +215,9 @@ static void test_long_away(void **state)
         reader_make(f, true);
         watcher_until(&f->w, f->w.n > 0);
         settle(f);
-        assert_int_equal(f->w.n, 1);
-        assert_string_equal(f->w.seen[0].text, "just now");
+        assert_int_equal(f->w.n, 2);
+        assert_int_equal(seen(f, 0)->kind, LOG_GAP);
+        assert_string_equal(f->w.seen[1].text, "just now");
 }
 
 /* The file is put away and a new one begun; then the old one is vacuumed. */
@@ -280,6 +284,121 @@ static void test_two_services(void **state)
         assert_string_equal(f->w.seen[2].text, "three");
 }
 
+static RuleSettings pattern_rules[] = {
+        { .name = (char *)"stopped",
+          .match = (char *)"^(?<id>\\w+): stopped by (?<pid>\\d+)$",
+          .unless = (char *)"all fine",
+          .captures = (char *[]){ (char *)"id", (char *)"pid", NULL },
+          .count = 1 },
+        { .name = (char *)"slow", .match = (char *)"(x+x+)+[yz]", .count = 1 },
+};
+
+/* What a line names, what it cancels; a text of several lines, a binary one, one that is longer than what is
+ * matched, one that drives a pattern into its limit. */
+static void test_captures_and_gaps(void **state)
+{
+        Fixture *f = *state;
+        char *big = malloc(100001);
+
+        f->w.settings.rules = pattern_rules;
+        f->w.settings.n_rules = ELEMENTSOF(pattern_rules);
+        entry_add(f, "imc.service", NULL, "begin");
+        journal_write(f, "a.journal");
+        reader_make(f, false);
+        settle(f);
+        entry_add(f, "imc.service", NULL, "M17: stopped by 4711");
+        entry_add(f, "imc.service", NULL, "M18: stopped by 1\nand more");
+        entry_add(f, "imc.service", NULL, "all fine\x01\xff\nagain");
+        journal_write(f, "a.journal");
+        watcher_until(&f->w, f->w.n == 2);
+        assert_int_equal(seen(f, 0)->kind, LOG_MATCHES);
+        assert_int_equal(seen(f, 0)->pid, 4711);
+        assert_string_equal(f->w.seen[0].id, "M17");
+        assert_int_equal(seen(f, 1)->kind, LOG_CANCELS);
+        assert_int_equal(seen(f, 1)->rule, 0);
+        memset(big, 'x', 100000);
+        big[100000] = '\0';
+        entry_add(f, "imc.service", NULL, big);
+        journal_write(f, "a.journal");
+        watcher_until(&f->w, f->w.n == 4);
+        assert_int_equal(seen(f, 2)->kind, LOG_GAP);
+        assert_non_null(strstr(f->w.seen[2].text, "1 message(s) longer than 64 KiB"));
+        assert_int_equal(seen(f, 3)->kind, LOG_GAP);
+        assert_non_null(strstr(f->w.seen[3].text, "ran into a limit"));
+        free(big);
+}
+
+/* What journald says of entries that it dropped counts only if journald said it. */
+static void test_suppressed(void **state)
+{
+        Fixture *f = *state;
+
+        entry_add(f, "imc.service", NULL, "begin");
+        journal_write(f, "a.journal");
+        reader_make(f, false);
+        settle(f);
+        f->fields = "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e\n_TRANSPORT=journal\n";
+        entry_add(f, "other.service", NULL, "Suppressed 9 messages from imc.service");
+        f->fields = "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e\n_TRANSPORT=driver\n";
+        entry_add(f, "systemd-journald.service", NULL, "Suppressed 3 messages from other.service");
+        entry_add(f, "systemd-journald.service", NULL, "Suppressed 17 messages from imc.service");
+        journal_write(f, "a.journal");
+        watcher_until(&f->w, f->w.n == 1);
+        settle(f);
+        assert_int_equal(f->w.n, 1);
+        assert_int_equal(seen(f, 0)->kind, LOG_GAP);
+        assert_string_equal(f->w.seen[0].text, "journal: Suppressed 17 messages from imc.service");
+}
+
+/* The entry at which reading ended is vacuumed while nobody reads. */
+static void test_vacuum(void **state)
+{
+        Fixture *f = *state;
+
+        entry_add(f, "imc.service", NULL, "begin");
+        journal_write(f, "a.journal");
+        reader_make(f, true);
+        settle(f);
+        entry_add(f, "imc.service", "4037", "first");
+        journal_write(f, "a.journal");
+        watcher_until(&f->w, f->w.n == 1);
+        watcher_until(&f->w, access(in(f->state_dir, "journal-cursor"), F_OK) == 0);
+        settle(f);
+        reader_drop(f);
+        assert_int_equal(unlink(in(f->dir, "a.journal")), 0);
+        entry_add(f, "imc.service", "4037", "second");
+        journal_write(f, "b.journal");
+        f->w.n = 0;
+        reader_make(f, true);
+        watcher_until(&f->w, f->w.n == 2);
+        settle(f);
+        assert_int_equal(f->w.n, 2);
+        assert_int_equal(seen(f, 0)->kind, LOG_GAP);
+        assert_non_null(strstr(f->w.seen[0].text, "vacuumed"));
+        assert_string_equal(f->w.seen[1].text, "second");
+}
+
+/* What was reported and saved is not reported again, whenever the reader ends. */
+static void test_no_entry_twice(void **state)
+{
+        Fixture *f = *state;
+
+        entry_add(f, "imc.service", NULL, "begin");
+        journal_write(f, "a.journal");
+        for (unsigned i = 0; i < 5; i++) {
+                reader_make(f, true);
+                settle(f);
+                entry_add(f, "imc.service", "4037", "once");
+                journal_write(f, "a.journal");
+                watcher_until(&f->w, f->w.n == i + 1);
+                settle(f);
+                reader_drop(f);
+        }
+        reader_make(f, true);
+        settle(f);
+        assert_int_equal(f->w.n, 5);
+}
+
 static void test_bad_rule(void **state)
 {
         Fixture *f = *state;
@@ -300,6 +419,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(test_rules), TEST(test_resume),       TEST(test_long_away), TEST(test_rotation),
                 TEST(test_flood), TEST(test_two_services), TEST(test_bad_rule),
+                TEST(test_captures_and_gaps), TEST(test_suppressed), TEST(test_vacuum),
+                TEST(test_no_entry_twice),
         };
 
         if (access(REMOTE, X_OK) < 0) {
