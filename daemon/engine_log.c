@@ -150,7 +150,8 @@ void watch_mark_named(Watch *w)
         }
         watch_note(w, REASON_EVIDENCE, "%zu waiting message(s) are named in the log", json_array_size(list));
         w->memory_dirty = true;
-        (void)watch_record(w, AUDIT_EVIDENCE, json_pack("{s:{s:s, s:o}}", "data", "kind", "named", "messages", list));
+        (void)watch_record(w, AUDIT_EVIDENCE,
+                           json_pack("{s:{s:s, s:o}}", "data", "kind", "named", "messages", list));
 }
 
 void watch_forget_named(Watch *w)

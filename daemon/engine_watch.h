@@ -123,8 +123,8 @@ struct Watch {
         usec_t down_since;   /* wall: when the service was last seen to be down, for outage_ms; 0: it is up */
         uint64_t outage;     /* usec of this incident so far */
         HistoryEntry *history; /* oldest first */
-        NamedMessage *named; /* NAMED_MAX of them; NULL: none was named yet */
-        unsigned recording; /* commits of gaps that have not answered */
+        NamedMessage *named;   /* NAMED_MAX of them; NULL: none was named yet */
+        unsigned recording;    /* commits of gaps that have not answered */
         size_t n_history;
         usec_t recoveries[16]; /* wall times of the last incidents that acted, for max_per_hour */
 };

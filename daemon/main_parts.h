@@ -6,11 +6,12 @@
 #include "main_world.h"
 #include "model/canary.h"
 #include "observe/journal.h"
+#include "observe/logfile.h"
 #include "observe/source.h"
 #include "observe/systemd_signals.h"
 
 #define SYSTEMD     "org.freedesktop.systemd1"
-#define SOURCES_MAX 8
+#define SOURCES_MAX 9
 #define SERVICE_ALL SIZE_MAX /* as the service of an observation */
 
 typedef struct SpoolWorker {
@@ -40,6 +41,8 @@ struct World {
         CanaryKey canary_key;
         SystemdSignals *signals; /* NULL: no bus */
         Source *host;
+        Worker *log_worker; /* of its own: a log of gigabytes must not delay what /proc is asked */
+        LogReader *logs;
         int procfd;
         SpoolWorker *spool_workers;
         size_t n_spool_workers;

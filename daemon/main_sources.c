@@ -163,6 +163,12 @@ static int make_journal(World *w, Service *service, const SourceContext *c, Sour
         return journal_source_new(ret, c, service->units, w->journal);
 }
 
+static int make_logfile(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        (void)service;
+        return logfile_source_new(ret, c, w->logs);
+}
+
 int world_make_host(World *w)
 {
         const SourceContext c = { .event = w->context.event,
@@ -193,7 +199,8 @@ int world_make_sources(World *w, size_t index)
                 { make_inflight, s->n_stores > 0 },
                 { make_processes,
                   s->n_stores > 0 || s->limits.cpu || s->limits.memory || s->limits.descriptors },
-                { make_journal, s->n_rules > 0 && w->journal },
+                { make_journal, settings_has_rules(s, RULE_SOURCE_JOURNAL) && w->journal },
+                { make_logfile, settings_has_rules(s, RULE_SOURCE_FILE) && w->logs },
         };
 
         for (size_t k = 0; k < ELEMENTSOF(list); k++) {

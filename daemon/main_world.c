@@ -346,10 +346,10 @@ static int make_engine(World *w)
         return r;
 }
 
-static bool any_rules(const Settings *s)
+static bool any_rules(const Settings *s, RuleSource source)
 {
         for (size_t k = 0; k < s->n_services; k++)
-                if (s->services[k].n_rules > 0)
+                if (settings_has_rules(&s->services[k], source))
                         return true;
         return false;
 }
@@ -371,6 +371,18 @@ static int load_canary_key(World *w)
                                : 0;
 }
 
+static int make_log_reader(World *w)
+{
+        LogReaderSpec spec = { .event = w->context.event,
+                               .state_dir = w->settings->state_dir,
+                               .disk = disk_posix(),
+                               .line_max = w->settings->log_line_max };
+        int r = worker_new(&w->log_worker, w->context.event, "logs");
+
+        spec.worker = w->log_worker;
+        return r < 0 ? r : log_reader_new(&w->logs, &spec);
+}
+
 static int make_commons(World *w)
 {
         int r = worker_new(&w->proc_worker, w->context.event, "proc");
@@ -384,7 +396,9 @@ static int make_commons(World *w)
                 r = systemd_signals_new(&w->signals, w->context.bus, SYSTEMD);
         if (r == 0)
                 r = world_make_host(w);
-        if (r == 0 && any_rules(w->settings)) {
+        if (r == 0 && any_rules(w->settings, RULE_SOURCE_FILE))
+                r = make_log_reader(w);
+        if (r == 0 && any_rules(w->settings, RULE_SOURCE_JOURNAL)) {
                 const JournalSpec spec = { .event = w->context.event,
                                            .worker = w->proc_worker,
                                            .state_dir = w->settings->state_dir,
@@ -464,6 +478,8 @@ World *world_free(World *w)
         }
         source_free(w->host);
         w->journal = journal_reader_free(w->journal);
+        w->logs = log_reader_free(w->logs);
+        w->log_worker = worker_free(w->log_worker);
         /* Workers before actuators: a job that still runs belongs to one. */
         for (size_t k = 0; k < w->n_spool_workers; k++)
                 worker_free(w->spool_workers[k].worker);

@@ -183,7 +183,7 @@ const Key global_keys[] = {
         CUSTOM("audit", audit_read),
         CUSTOM("control", control_read),
         LATER("alerts"),
-        LATER("log_line_max"),
+        RANGE("log_line_max", KEY_SIZE, Settings, log_line_max, 1024, 64 << 20),
         CUSTOM("services", services_read),
         {},
 };
@@ -205,6 +205,7 @@ static int settings_new(Settings **ret, const char *path)
                 .audit_max_size = UINT64_C(64) << 20,
                 .audit_keep = 16,
                 .audit_journal = true,
+                .log_line_max = 1 << 20,
                 .control_group = strdup("adm"),
         };
         if (!s->path || !s->state_dir || !s->run_dir || !s->audit_path || !s->control_group)

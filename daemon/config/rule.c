@@ -10,11 +10,14 @@
 #include "config/parts.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
+#include "model/pattern.h"
 
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
+DEFINE_WORDS(rule_source, RuleSource)
 DEFINE_WORDS(symptom_kind, SymptomKind)
 DEFINE_WORDS(cause_kind, CauseKind)
 DEFINE_WORDS(cause_effect, CauseEffect)
@@ -36,35 +39,72 @@ static void field_read(Loader *l, const config_setting_t *s, void *target)
                 loader_fail(l, -ENOMEM);
 }
 
-/* Not by the table of words: one of the two is known but not there yet. */
-static void source_read(Loader *l, const config_setting_t *s, void *target)
+/* Which named groups of `match` are evidence. That they are there is checked when the whole rule is known. */
+static void captures_read(Loader *l, const config_setting_t *s, void *target)
 {
         RuleSettings *rule = target;
-        const char *text = config_setting_get_string(s);
+        char **names = words_read(l, s);
 
-        if (text && strcmp(text, rule_source_to_string(RULE_SOURCE_JOURNAL)) == 0)
-                rule->source = RULE_SOURCE_JOURNAL;
-        else if (text && strcmp(text, rule_source_to_string(RULE_SOURCE_FILE)) == 0)
-                loader_fault(l, s,
-                             "source: \"file\" is not supported yet; remove this rule, or write \"journal\"");
-        else
-                loader_fault(l, s, "source: is unknown; write \"journal\"");
+        for (size_t i = 0; names && names[i]; i++)
+                if (strcmp(names[i], "id") != 0 && strcmp(names[i], "pid") != 0) {
+                        loader_fault(l, s, "captures: \"%s\" is unknown; write \"id\" or \"pid\"", names[i]);
+                        strv_free(names);
+                        return;
+                }
+        strv_free(rule->captures);
+        rule->captures = names;
 }
 
 const Key event_keys[] = {
         PLAIN("name", KEY_NAME, RuleSettings, name),
-        CUSTOM("source", source_read),
-        LATER("path"),
+        WORD("source", RuleSettings, source, rule_source_words),
+        PLAIN("path", KEY_PATH, RuleSettings, path),
         CUSTOM("field", field_read),
         PLAIN("equals", KEY_STRING, RuleSettings, equals),
         PLAIN("match", KEY_TEXT_PATTERN, RuleSettings, match),
-        LATER("unless"),
+        PLAIN("unless", KEY_TEXT_PATTERN, RuleSettings, unless),
         RANGE("count", KEY_COUNT, RuleSettings, count, 1, 100000),
         RANGE("within", KEY_TIME, RuleSettings, within, USEC_PER_MSEC, 30 * USEC_PER_DAY),
-        LATER("captures"),
+        CUSTOM("captures", captures_read),
         WORD("symptom", RuleSettings, symptom, symptom_kind_words),
         {},
 };
+
+/* Each captured group must stand once in the pattern. */
+static void captures_check(Loader *l, const config_setting_t *group, const RuleSettings *rule)
+{
+        _cleanup_(pattern_freep) Pattern *p = NULL;
+        int r;
+
+        if (!rule->captures)
+                return;
+        if (!rule->match) {
+                loader_require(l, group, "match", "match = \"... (?<id>...)\" beside captures");
+                return;
+        }
+        r = pattern_new(&p, rule->match, PATTERN_TEXT, NULL);
+        if (r < 0) {
+                loader_fail(l, r);
+                return;
+        }
+        for (size_t i = 0; rule->captures[i]; i++)
+                if (pattern_count_groups(p, rule->captures[i]) == 0)
+                        loader_fault(l, setting_member(group, "captures"),
+                                     "captures: match has no group \"%s\"; write (?<%s>...) in match",
+                                     rule->captures[i], rule->captures[i]);
+}
+
+/* A line of a file has no fields, and an entry of the journal no path. */
+static void source_check(Loader *l, const config_setting_t *group, const RuleSettings *rule)
+{
+        if (rule->source != RULE_SOURCE_FILE) {
+                loader_forbid(l, group, "path", "is for source = \"file\"");
+                return;
+        }
+        loader_require(l, group, "path", "path = \"/var/log/mail.log\" beside source = \"file\"");
+        loader_forbid(l, group, "field", "is for source = \"journal\"");
+        loader_forbid(l, group, "equals", "is for source = \"journal\"");
+}
 
 /* A rule that asks for nothing would match every entry. */
 static void event_read(Loader *l, const config_setting_t *group, void *item)
@@ -88,8 +128,10 @@ static void event_read(Loader *l, const config_setting_t *group, void *item)
                 loader_fault(
                         l, group,
                         "match: is missing; write match = \"...\", or field = \"...\" and equals = \"...\"");
-        if (has_equals)
+        if (has_equals && rule->source == RULE_SOURCE_JOURNAL)
                 loader_require(l, group, "field", "field = \"...\" beside equals");
+        source_check(l, group, rule);
+        captures_check(l, group, rule);
 }
 
 /* The contract words it as "exit 0 or `match`": the default may be written down. */

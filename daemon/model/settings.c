@@ -139,3 +139,11 @@ const ServiceSettings *settings_find(const Settings *s, const char *service)
                         return s->services + i;
         return NULL;
 }
+
+bool settings_has_rules(const ServiceSettings *s, RuleSource source)
+{
+        for (size_t i = 0; i < s->n_rules; i++)
+                if (s->rules[i].source == source)
+                        return true;
+        return false;
+}

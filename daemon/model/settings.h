@@ -175,5 +175,7 @@ static inline void settings_unrefp(Settings **s)
 {
         settings_unref(*s);
 }
+/* Has @s any rule on this source? */
+bool settings_has_rules(const ServiceSettings *s, RuleSource source);
 /* NULL if there is none of that name. */
 const ServiceSettings *settings_find(const Settings *s, const char *service);

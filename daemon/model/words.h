@@ -236,10 +236,8 @@ typedef enum Reason {
         REASON_WAITS_DISK,    /* ... for a disk */
         REASON_PRESSURE,      /* ... for CPU or memory that the host is short of */
         REASON_FROZEN,        /* the control group is frozen */
+        REASON_EVIDENCE_GAP,  /* what a log said at some time is not known */
         REASON_UNEXPECTED,    /* an empty cell of the state table: a bug of ours */
-        REASON_SLOW,       /* a probe is answered, but slowly */
-        REASON_EVIDENCE_GAP, /* what a log said at some time is not known */
-        REASON_UNEXPECTED, /* an empty cell of the state table: a bug of ours */
         _REASON_MAX,
         _REASON_INVALID = -EINVAL,
 } Reason;

@@ -11,10 +11,10 @@
 typedef struct JournalInterest {
         unsigned n_ref;
         char **units;
-        Rules *rules;    /* used in turns only */
+        Rules *rules;     /* used in turns only */
         uint64_t limited; /* rules_limited() that were told; likewise */
-        Settings *owner; /* keeps the rules' settings alive */
-        void *source;    /* NULL once that has gone */
+        Settings *owner;  /* keeps the rules' settings alive */
+        void *source;     /* NULL once that has gone */
 } JournalInterest;
 
 /* Of @units and @rules copies and compilations are made. *@ret_error as rules_new(). */

@@ -323,8 +323,8 @@ static int gaps_take(JournalTurn *t)
         int r = 0;
 
         if (t->n_cut > 0) {
-                snprintf(text, sizeof(text), "journal: %zu message(s) longer than 64 KiB: the rest was not matched",
-                         t->n_cut);
+                snprintf(text, sizeof(text),
+                         "journal: %zu message(s) longer than 64 KiB: the rest was not matched", t->n_cut);
                 r = gap_add(t, SIZE_MAX, text);
         }
         for (size_t i = 0; r >= 0 && i < t->n_interests; i++) {
@@ -347,7 +347,8 @@ static int entries_read(JournalTurn *t)
         unsigned n = 0;
         int r = 1;
 
-        while (r > 0 && n < JOURNAL_TURN_MAX && t->n_hits < JOURNAL_HITS_MAX && !atomic_load(&t->job.cancel)) {
+        while (r > 0 && n < JOURNAL_TURN_MAX && t->n_hits < JOURNAL_HITS_MAX &&
+               !atomic_load(&t->job.cancel)) {
                 int k;
 
                 r = p->current_is_new ? 1 : sd_journal_next(p->journal);
@@ -409,9 +410,10 @@ static int place_seek(JournalTurn *t)
                 p->current_is_new = false;
                 r = sd_journal_seek_realtime_usec(j, p->begun - JOURNAL_HISTORY);
                 if (r >= 0)
-                        r = gap_add(t, SIZE_MAX,
-                                    "journal: unjamd did not run; what was older than 10 min when it began again "
-                                    "was not looked at");
+                        r = gap_add(
+                                t, SIZE_MAX,
+                                "journal: unjamd did not run; what was older than 10 min when it began again "
+                                "was not looked at");
         }
         return r < 0 ? err_origin(r) : 0;
 }
@@ -431,9 +433,10 @@ static int cursor_check(JournalTurn *t)
         if (r > 0 && sd_journal_test_cursor(p->journal, p->cursor) > 0)
                 return 0;
         return r < 0 ? err_origin(r)
-                     : err_trace(gap_add(t, SIZE_MAX,
-                                         "journal: the entry at which reading ended is no longer there; entries "
-                                         "after it may have been vacuumed unread"));
+                     : err_trace(gap_add(
+                               t, SIZE_MAX,
+                               "journal: the entry at which reading ended is no longer there; entries "
+                               "after it may have been vacuumed unread"));
 }
 
 static int place_open(JournalPlace *p)

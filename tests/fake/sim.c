@@ -322,10 +322,9 @@ static void make_settings(Sim *s)
                 v->stores[k].queue_lifetime = 5 * USEC_PER_DAY;
         }
         v->rules = calloc(1, sizeof(*v->rules));
-        v->rules[0] = (RuleSettings){ .name = strdup("imc-4037"),
-                                      .count = 1,
-                                      .within = USEC_PER_MIN,
-                                      .symptom = SYMPTOM_CRASHED };
+        v->rules[0] = (RuleSettings){
+                .name = strdup("imc-4037"), .count = 1, .within = USEC_PER_MIN, .symptom = SYMPTOM_CRASHED
+        };
         v->n_rules = 1;
         if (c->rebuildable || c->bad_state)
                 strv_append(&v->stores[0].rebuildable, "/queue.dat");

@@ -24,7 +24,8 @@ static void say(Claims *c, size_t rule, usec_t moved, usec_t mono)
 
         bool closed;
 
-        assert_int_equal(claims_feed(c, &(LogEntry){ .rule = rule, .text = "line" }, moved, &now, &closed), 0);
+        assert_int_equal(claims_feed(c, &(LogEntry){ .rule = rule, .text = "line" }, moved, &now, &closed),
+                         0);
         assert_false(closed);
 }
 
@@ -122,8 +123,8 @@ static void test_unless(void **state)
 
 int main(void)
 {
-        static const struct CMUnitTest tests[] = { cmocka_unit_test(test_life),
-                                                   cmocka_unit_test(test_count), cmocka_unit_test(test_unless) };
+        static const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_count),
+                                                   cmocka_unit_test(test_unless) };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ static void test_shipped_file_loads(void **state)
         assert_int_equal(s->audit_max_size, 64 << 20);
         assert_int_equal(s->audit_keep, 16);
         assert_true(s->audit_journal);
+        assert_int_equal(s->log_line_max, 1 << 20);
         assert_string_equal(s->control_group, "adm");
         assert_int_equal(s->n_services, 0);
 }

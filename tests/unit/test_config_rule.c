@@ -1,6 +1,8 @@
 /* Tests of config/rule.c and, for the faults of both in one file, of config/probe.c. */
 #include "config_tree.h"
 
+#include "base/text.h"
+
 static void test_faults(void **state)
 {
         tree_expect(*state, "faults/rules.conf.in");
@@ -14,7 +16,7 @@ static void test_events(void **state)
 
         tree_configure(t, "full.conf.in", "unjamd.conf");
         s = tree_load(t, 0, NULL);
-        assert_int_equal(s->services[0].n_rules, 2);
+        assert_int_equal(s->services[0].n_rules, 3);
         r = s->services[0].rules;
         assert_string_equal(r[0].name, "a");
         assert_int_equal(r[0].source, RULE_SOURCE_JOURNAL);
@@ -29,6 +31,11 @@ static void test_events(void **state)
         assert_int_equal(r[1].count, 1);
         assert_int_equal(r[1].within, USEC_PER_MIN);
         assert_int_equal(r[1].symptom, SYMPTOM_EVENT);
+        assert_int_equal(r[2].source, RULE_SOURCE_FILE);
+        assert_string_equal(r[2].path, "/var/log/mail.log");
+        assert_string_equal(r[2].match, "(?<id>\\w+) by (?<pid>\\d+)");
+        assert_string_equal(r[2].unless, "fine");
+        assert_true(strv_contains(r[2].captures, "id") && strv_contains(r[2].captures, "pid"));
 }
 
 static void test_causes(void **state)

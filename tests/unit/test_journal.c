@@ -417,9 +417,11 @@ static void test_bad_rule(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_rules), TEST(test_resume),       TEST(test_long_away), TEST(test_rotation),
-                TEST(test_flood), TEST(test_two_services), TEST(test_bad_rule),
-                TEST(test_captures_and_gaps), TEST(test_suppressed), TEST(test_vacuum),
+                TEST(test_rules),          TEST(test_resume),
+                TEST(test_long_away),      TEST(test_rotation),
+                TEST(test_flood),          TEST(test_two_services),
+                TEST(test_bad_rule),       TEST(test_captures_and_gaps),
+                TEST(test_suppressed),     TEST(test_vacuum),
                 TEST(test_no_entry_twice),
         };
 

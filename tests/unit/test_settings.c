@@ -88,6 +88,8 @@ static void test_lifetime(void **state)
         assert_null(settings_find(s, "im"));
         assert_null(settings_find(s, NULL));
         assert_null(settings_find(NULL, "imc"));
+        assert_true(settings_has_rules(s->services, RULE_SOURCE_JOURNAL));
+        assert_false(settings_has_rules(s->services, RULE_SOURCE_FILE));
 
         assert_ptr_equal(settings_ref(s), s);
         assert_int_equal(s->n_ref, 2);
