@@ -4,12 +4,12 @@
  * Called with each log entry that a source reports. A rule's claim itself is diagnosed (diagnose/claims.c);
  * here are the two other things that a log yields:
  *
- *   a gap     what of a log could not be looked at (rotated away, suppressed, cut). It goes on record at once, as
- *             evidence of the kind "gap", for what is not there cannot be asked later.
- *   a name    a message or a process that a rule's captures name. Anybody who can get a line into the log can
- *             name any message, so a name orders the trials of a search (MESSAGE_NAMED) and does nothing else: it
- *             makes no suspect, and nothing is held back for it. Names wait here for the next inventory, for that
- *             is when it is known which messages there are.
+ *   a gap   what of a log could not be looked at (rotated away, suppressed, cut). It goes on record at once,
+ *           as evidence of the kind "gap", for what is not there cannot be asked later.
+ *   a name  a message or a process that a rule's captures name. Anybody who can get a line into the log can
+ *           name any message, so a name orders the trials of a search (MESSAGE_NAMED) and does nothing else:
+ *           it makes no suspect, and nothing is held back for it. Names wait here for the next inventory, for
+ *           that is when it is known which messages there are.
  *
  * Fails only for want of memory: then a name is forgotten. Test: tests/scenario/test_log_scenario.c
  */

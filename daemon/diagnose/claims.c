@@ -2,11 +2,11 @@
  * claims - event rules over time
  *
  * A rule with count and within fires when so many entries matched within the time; then counting begins anew.
- * An entry that its `unless` matches takes back what the rule has said: the count, and the claim that is open.
- * A rule that fires makes a claim, one per rule; one that fires again while its claim is open only keeps it
- * alive, so a server that logs the same line all day is one finding. A claim that nothing confirms is
- * forgotten after ten minutes. The diagnosis looks for the second fact. Fails only for a rule that does not
- * exist. Test: tests/unit/test_claims.c.
+ * An entry that its `unless` matches takes back what the rule has said: the count, and the claim that is
+ * open. A rule that fires makes a claim, one per rule; one that fires again while its claim is open only
+ * keeps it alive, so a server that logs the same line all day is one finding. A claim that nothing confirms
+ * is forgotten after ten minutes. The diagnosis looks for the second fact. Fails only for a rule that does
+ * not exist. Test: tests/unit/test_claims.c.
  */
 #include "diagnose/claims.h"
 

@@ -12,11 +12,12 @@
  *
  * Place: begins behind the saved cursor, else at the end. Rotation is the library's business. The cursor is
  * saved, durably, when what was found up to it has been reported: at once if something was, else within 5 s.
- * So a crash loses no entry; one that was reported and not saved yet is reported again, under the same cursor.
+ * So a crash loses no entry; one that was reported and not saved yet is reported again, under the same
+ * cursor.
  *
- * Gaps are reported as such: a cursor whose entry was vacuumed (reading goes on at the next one that is left),
- * a time without unjamd that is longer than what is still of interest, entries that journald suppressed,
- * values that were cut, matches that ran into a limit.
+ * Gaps are reported as such: a cursor whose entry was vacuumed (reading goes on at the next one that is
+ * left), a time without unjamd that is longer than what is still of interest, entries that journald
+ * suppressed, values that were cut, matches that ran into a limit.
  *
  * Any error closes the journal, is handed to done(), and the next turn opens it again where the last entry
  * was read.

@@ -8,22 +8,22 @@
  *
  *   - A file is the one it was if its inode is the same and what was read of it is still there. (An inode is
  *     used again as soon as its file is gone, so it proves nothing alone.)
- *   - A known file whose content is gone from its inode, or whose inode is gone, becomes a ghost: its position
- *     waits for a file that holds the same content. That is what copytruncate makes, and a move across file
- *     systems.
+ *   - A known file whose content is gone from its inode, or whose inode is gone, becomes a ghost: its
+ *     position waits for a file that holds the same content. That is what copytruncate makes, and a move
+ *     across file systems.
  *   - An unknown file that holds what was read of a ghost goes on from the ghost's position.
- *   - An unknown file that begins like a living one is a copy, finished or in the making (copytruncate before it
- *     truncates): it is left alone until the living one becomes a ghost or the two differ. Only a rotated name
- *     can be a copy; the log's own name never is.
+ *   - An unknown file that begins like a living one is a copy, finished or in the making (copytruncate before
+ *     it truncates): it is left alone until the living one becomes a ghost or the two differ. Only a rotated
+ *     name can be a copy; the log's own name never is.
  *   - Any other unknown file is new, and read from its beginning.
  *
  * At the very first look all that is there is history, and read from its end on. A rotated file that was read
  * to its end and is no more was simply removed. Where a ghost finds no file, something may be missing; the
  * caller records a gap, unless a gzip file proves by length and time that all of it was read.
  *
- * A listing of a directory is no snapshot: while files are renamed, one may be missed. So nothing counts as gone
- * before two listings in a row agree. Fails with ENOMEM, or the errno of a directory that cannot be read.
- * Test: tests/unit/test_log_family.c.
+ * A listing of a directory is no snapshot: while files are renamed, one may be missed. So nothing counts as
+ * gone before two listings in a row agree. Fails with ENOMEM, or the errno of a directory that cannot be
+ * read. Test: tests/unit/test_log_family.c.
  */
 #include "observe/log_family.h"
 
@@ -490,8 +490,8 @@ int log_family_look(LogFamily *y)
 
 /* --- what is missing --- */
 
-/* Does a gzip file of this size and time hold just what was read? Its last four bytes are the length, mod 2^32;
- * gzip and logrotate keep the time of what they compress. */
+/* Does a gzip file of this size and time hold just what was read? Its last four bytes are the length, mod
+ * 2^32; gzip and logrotate keep the time of what they compress. */
 static bool packed_proves(const LogFamily *y, const char *name, const LogFile *g)
 {
         _cleanup_(closep) int fd = openat(y->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -5,9 +5,9 @@
  * files are opened, never through a symbolic link, and nothing can block: a FIFO does not.
  *
  * Guarantees: log_file_check() after a read proves what was read. Whoever truncates a file and writes again
- * changes the bytes before the offset, or the file is too short; so if they are still there after the read, the
- * file was the same one during the read. (A log that repeats the very same 4 KiB at the same place defeats that;
- * lines with a time in them do not.)
+ * changes the bytes before the offset, or the file is too short; so if they are still there after the read,
+ * the file was the same one during the read. (A log that repeats the very same 4 KiB at the same place
+ * defeats that; lines with a time in them do not.)
  *
  * Fails with ENOMEM or the errno of a read. Test: tests/unit/test_log_file.c.
  */

@@ -1,9 +1,9 @@
 /*
  * log_state - what survives unjamd of a log that is followed
  *
- * Called by log_turn, in a worker: at the first turn, and whenever something was found. One file for each log of
- * a service, state_dir/log-SERVICE-HASH.json, replaced as a whole: positions and what was found up to them are
- * one commit. A state that can't be understood is reported as damaged and never half taken.
+ * Called by log_turn, in a worker: at the first turn, and whenever something was found. One file for each log
+ * of a service, state_dir/log-SERVICE-HASH.json, replaced as a whole: positions and what was found up to them
+ * are one commit. A state that can't be understood is reported as damaged and never half taken.
  *
  * Test: tests/unit/test_log_state.c.
  */

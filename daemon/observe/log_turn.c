@@ -1,27 +1,27 @@
 /*
  * log_turn - reads a log for a while, in a worker
  *
- * Made by logfile, one turn after the other. What is at the end of its log costs an fstat() for each turn. A log
- * that grows by gigabytes is read in turns of LOG_TURN_BYTES, with those of other logs, and the loop's work, in
- * between.
+ * Made by logfile, one turn after the other. What is at the end of its log costs an fstat() for each turn. A
+ * log that grows by gigabytes is read in turns of LOG_TURN_BYTES, with those of other logs, and the loop's
+ * work, in between.
  *
- * EXACTLY ONCE. What is found gets a number that is never used again. Before it is reported, one replacement of
- * the state file makes durable how far the files were read and what was found up to there (pending); the turn
- * after the report makes durable that it was reported. So after a crash at any moment
- *   - what is before a position was judged, and what was found there is either reported or pending: nothing lost;
- *   - what is pending is reported first, under the number and cursor it had: whoever keeps what he hears knows
- *     that he heard it before. Nothing else is ever reported twice, for positions never go back.
- * Lines in which nothing was found need no such care: reading them twice finds nothing twice. So positions are
- * saved every SAVE_INTERVAL otherwise. Where the state cannot be written (a full disk), lines are judged and
+ * EXACTLY ONCE. What is found gets a number that is never used again. Before it is reported, one replacement
+ * of the state file makes durable how far the files were read and what was found up to there (pending); the
+ * turn after the report makes durable that it was reported. So after a crash at any moment
+ *   - what is before a position was judged, and what was found there is reported or pending: nothing lost;
+ *   - what is pending is reported first, under the number and cursor it had: whoever keeps what he hears
+ *     knows that he heard it before. Nothing else is reported twice, for positions never go back.
+ * Lines in which nothing was found need no such care: reading them twice finds nothing twice. Positions are
+ * saved every few seconds otherwise. Where the state cannot be written (a full disk), lines are judged and
  * reported all the same, a gap says so, and a crash then makes them be seen twice.
  *
- * LINES end with a newline. An unfinished one is judged when nothing has come for LINE_WAIT, the last words of a
- * process that died; what comes later of it is counted and not matched. So is what a line has beyond line_max.
- * NUL and bytes that are no UTF-8 are bytes like others; the hole that a writer without O_APPEND leaves at the
- * beginning of a truncated file is passed over.
+ * LINES end with a newline. An unfinished one is judged when nothing has come for LINE_WAIT, the last words
+ * of a process that died; what comes later of it is counted and not matched. So is what a line has beyond
+ * line_max. NUL and bytes that are no UTF-8 are bytes like others; the hole that a writer without O_APPEND
+ * leaves at the beginning of a truncated file is passed over.
  *
- * GAPS are reported as such: a file that is gone and was not read to its end, lines that were cut, matches that
- * ran into a limit, a state that is damaged, a name that is no regular file.
+ * GAPS are reported as such: a file that is gone and was not read to its end, lines that were cut, matches
+ * that ran into a limit, a state that is damaged, a name that is no regular file.
  *
  * Test: tests/unit/test_logfile.c; tests/crash/test_log_torture.c.
  */
@@ -30,17 +30,14 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "model/line_rules.h"
+#include "observe/log_place.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 
-#define SLICE         ((size_t)256 << 10) /* fits into the processor's cache */
 #define TEXT_MAX      ((size_t)1024)
 #define LINE_WAIT     (5 * USEC_PER_SEC)
-#define SAVE_INTERVAL (5 * USEC_PER_SEC)
 #define TELL_INTERVAL USEC_PER_MIN /* gaps that come in crowds are summed up */
 #define POLL_INTERVAL (2 * USEC_PER_SEC)
 #define LOOK_AGAIN    (50 * USEC_PER_MSEC)
@@ -50,100 +47,7 @@
 #define DIR_EVENTS                                                                                           \
         (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
-struct LogPlace {
-        const ServiceSettings *settings;
-        Settings *owner;
-        char *path, *state_dir;
-        Disk *disk;
-        LogWatch *watch;
-        Rules *rules;
-        LineRules *lines;
-        size_t line_max;
-        LogFamily family;
-        uint64_t seq;
-        bool loaded;
-        bool moved;        /* further than what is saved */
-        bool reported;     /* what the saved state has as pending was reported */
-        bool poll;         /* something has no watch */
-        bool odd, unsaved; /* these gaps were told */
-        usec_t saved;      /* monotonic */
-        int dir_wd;
-        /* Gaps to be summed up. */
-        uint64_t n_cut, limited;
-        usec_t told_cut, told_limited;
-        /* For this turn. */
-        char *buffer;
-        size_t room, budget;
-};
-
-int log_place_new(LogPlace **ret, const LogSpec *spec)
-{
-        LogPlace *p = calloc(1, sizeof(*p));
-        int r;
-
-        if (!p)
-                return err_origin(-ENOMEM);
-        p->settings = spec->settings;
-        p->owner = spec->owner ? settings_ref(spec->owner) : NULL;
-        p->path = strdup(spec->path);
-        p->state_dir = strdup_null(spec->state_dir);
-        p->disk = spec->disk;
-        p->watch = log_watch_ref(spec->watch);
-        p->line_max = spec->line_max;
-        p->room = spec->line_max + SLICE;
-        p->dir_wd = -1;
-        r = log_family_init(&p->family, spec->path);
-        if (!p->path || (spec->state_dir && !p->state_dir))
-                r = err_origin(-ENOMEM);
-        if (r == 0)
-                r = rules_new(&p->rules, spec->settings->rules, spec->settings->n_rules, NULL);
-        if (r == 0)
-                r = line_rules_new(&p->lines, p->rules, spec->path);
-        if (r < 0) {
-                log_place_free(p);
-                return err_trace(r);
-        }
-        *ret = p;
-        return 0;
-}
-
-LogPlace *log_place_free(LogPlace *p)
-{
-        if (!p)
-                return NULL;
-        log_family_deinit(&p->family);
-        line_rules_free(p->lines);
-        rules_free(p->rules);
-        log_watch_unref(p->watch);
-        settings_unref(p->owner);
-        free(p->path);
-        free(p->state_dir);
-        free(p);
-        return NULL;
-}
-
 /* --- what is found --- */
-
-__attribute__((format(printf, 2, 3))) static int gap_add(LogTurn *t, const char *format, ...)
-{
-        LogHit *h = log_hits_add(&t->hits);
-        _cleanup_(freep) char *raw = NULL;
-        va_list ap;
-        int n;
-
-        if (!h)
-                return err_origin(-ENOMEM);
-        *h = (LogHit){ .kind = LOG_GAP, .seq = t->place->seq++, .wall = now_read().wall };
-        va_start(ap, format);
-        n = vasprintf(&raw, format, ap);
-        va_end(ap);
-        if (n < 0) {
-                raw = NULL;
-                return err_origin(-ENOMEM);
-        }
-        h->text = text_to_utf8(raw, (size_t)n, 0);
-        return h->text ? 0 : err_origin(-ENOMEM);
-}
 
 static int hit_add(LogTurn *t, const LogFile *f, const char *data, const LineHit *found)
 {
@@ -192,8 +96,8 @@ static void count_cut(LogPlace *p, const char *data, size_t len)
 }
 
 /*
- * Judges lines that stand at log_file_place(), and puts the offset behind those that were judged: all, unless too many
- * matched. Return: 0, or -ENOMEM.
+ * Judges lines that stand at log_file_place(), and puts the offset behind those that were judged: all, unless
+ * too many matched. Return: 0, or -ENOMEM.
  */
 static int lines_judge(LogTurn *t, LogFile *f, const char *data, size_t len)
 {
@@ -234,7 +138,8 @@ static size_t rest_len(LogPlace *p, LogFile *f, const char *data, size_t len)
         return n;
 }
 
-/* Has nothing come to the unfinished line at the end of @f for long enough? Else the turn that looks again. */
+/* Has nothing come to the unfinished line at the end of @f for long enough? Else the turn that looks again.
+ */
 static bool line_is_due(LogTurn *t, const LogFile *f)
 {
         usec_t age = usec_sub(now_read().mono, f->grown);
@@ -246,7 +151,8 @@ static bool line_is_due(LogTurn *t, const LogFile *f)
         return false;
 }
 
-/* @len bytes at log_file_place(), with @all of what there is. Return: 0 (t->more tells), 1: nothing left now, <0. */
+/* @len bytes at log_file_place(), with @all of what there is. Return: 0 (t->more tells), 1: nothing left now,
+ * <0. */
 static int block_judge(LogTurn *t, LogFile *f, const char *data, size_t len, bool all)
 {
         LogPlace *p = t->place;
@@ -286,7 +192,7 @@ static int block_judge(LogTurn *t, LogFile *f, const char *data, size_t len, boo
 static int file_read_on(LogTurn *t, LogFile *f)
 {
         LogPlace *p = t->place;
-        size_t want = SLICE;
+        size_t want = LOG_SLICE;
 
         while (!atomic_load(&t->job.cancel) && p->budget > 0 && t->hits.n < LOG_TURN_HITS) {
                 struct stat st;
@@ -298,7 +204,7 @@ static int file_read_on(LogTurn *t, LogFile *f)
                         return err_origin(-errno);
                 if (!log_file_look(f, &st) && f->size == f->offset)
                         return 0;
-                if (f->offset == 0 && (r = log_file_find_hole(f, p->buffer, SLICE)) < 0)
+                if (f->offset == 0 && (r = log_file_find_hole(f, p->buffer, LOG_SLICE)) < 0)
                         return err_trace(r);
                 n = pread(f->fd, p->buffer, want, (off_t)log_file_place(f));
                 if (n < 0)
@@ -316,7 +222,7 @@ static int file_read_on(LogTurn *t, LogFile *f)
                         return err_trace(r);
                 if (r > 0)
                         return 0;
-                want = f->offset == from ? p->room : SLICE; /* one line is longer than a slice */
+                want = f->offset == from ? p->room : LOG_SLICE; /* one line is longer than a slice */
         }
         t->more = true;
         return 0;
@@ -423,10 +329,11 @@ static int ghosts_lay(LogTurn *t)
                         continue;
                 p->moved = true;
                 if (log_family_lay(&p->family, i))
-                        r = gap_add(t,
-                                    "%s: truncated, removed or compressed; what it held after byte %llu is "
-                                    "not known",
-                                    p->path, (unsigned long long)offset);
+                        r = log_place_gap(
+                                t,
+                                "%s: truncated, removed or compressed; what it held after byte %llu is "
+                                "not known",
+                                p->path, (unsigned long long)offset);
         }
         return err_trace(r);
 }
@@ -460,7 +367,7 @@ static int family_look(LogTurn *t)
         if (r == LOG_FAMILY_E_AGAIN)
                 t->wake = LOOK_AGAIN;
         if (p->family.odd && !p->odd)
-                r = gap_add(t, "%s: is no regular file; a link, FIFO or device is not read", p->path);
+                r = log_place_gap(t, "%s: is no regular file; a link, FIFO or device is not read", p->path);
         p->odd = p->family.odd;
         if (r == 0)
                 r = ghosts_lay(t);
@@ -477,76 +384,21 @@ static int gaps_sum_up(LogTurn *t)
         int r = 0;
 
         if (p->n_cut > 0 && (!p->told_cut || usec_sub(now, p->told_cut) >= TELL_INTERVAL)) {
-                r = gap_add(t, "%s: %llu byte(s) of long or unfinished lines were not matched", p->path,
-                            (unsigned long long)p->n_cut);
+                r = log_place_gap(t, "%s: %llu byte(s) of long or unfinished lines were not matched", p->path,
+                                  (unsigned long long)p->n_cut);
                 p->n_cut = 0;
                 p->told_cut = now;
         }
         if (r == 0 && limited > p->limited &&
             (!p->told_limited || usec_sub(now, p->told_limited) >= TELL_INTERVAL)) {
-                r = gap_add(t, "%s: %llu match(es) ran into a limit and count as none", p->path,
-                            (unsigned long long)(limited - p->limited));
+                r = log_place_gap(t, "%s: %llu match(es) ran into a limit and count as none", p->path,
+                                  (unsigned long long)(limited - p->limited));
                 p->limited = limited;
                 p->told_limited = now;
         }
         if ((p->n_cut > 0 || limited > p->limited) && t->wake > TELL_INTERVAL)
                 t->wake = TELL_INTERVAL;
         return err_trace(r);
-}
-
-static LogStateSpec state_spec(const LogPlace *p)
-{
-        return (LogStateSpec){
-                .state_dir = p->state_dir, .path = p->path, .settings = p->settings, .disk = p->disk
-        };
-}
-
-static int place_commit(LogTurn *t)
-{
-        LogPlace *p = t->place;
-        const LogStateSpec spec = state_spec(p);
-        usec_t now = now_read().mono;
-        bool due = p->moved && (!p->saved || usec_sub(now, p->saved) >= SAVE_INTERVAL);
-        int r;
-
-        if (!p->state_dir || (!due && t->hits.n == 0 && !p->reported)) {
-                if (p->state_dir && p->moved && t->wake > SAVE_INTERVAL)
-                        t->wake = SAVE_INTERVAL;
-                return 0;
-        }
-        r = log_state_save(&spec, &p->family, p->seq, &t->hits);
-        p->reported = t->hits.n > 0; /* by the next turn */
-        t->more |= p->reported;
-        if (r == 0) {
-                p->saved = now;
-                p->moved = p->unsaved = false;
-                return 0;
-        }
-        p->moved = true;
-        t->wake = t->wake < SAVE_INTERVAL ? t->wake : SAVE_INTERVAL;
-        if (p->unsaved)
-                return 0;
-        p->unsaved = true;
-        return err_trace(
-                gap_add(t, "%s: its position cannot be saved (%s); a crash now makes lines be seen twice",
-                        p->path, strerror(-r)));
-}
-
-static int place_load(LogTurn *t)
-{
-        LogPlace *p = t->place;
-        const LogStateSpec spec = state_spec(p);
-        int r = p->state_dir ? log_state_load(&spec, &p->family, &p->seq, &t->hits) : LOG_STATE_E_NONE;
-
-        if (r < 0)
-                return err_trace(r);
-        p->loaded = true;
-        p->reported = t->hits.n > 0;
-        t->look = t->more = true;
-        p->moved = r != 0;
-        if (r != LOG_STATE_E_DAMAGED)
-                return 0;
-        return err_trace(gap_add(t, "%s: the saved position is damaged; reading begins at the end", p->path));
 }
 
 static int turn_work(LogTurn *t)
@@ -580,14 +432,14 @@ int log_turn_run(Job *job)
 
         t->wake = USEC_INFINITY;
         if (!p->loaded)
-                return err_trace(place_load(t)); /* what is pending is reported before anything else */
+                return err_trace(log_place_load(t)); /* what is pending is reported before anything else */
         p->budget = LOG_TURN_BYTES;
         p->buffer = malloc(p->room);
         r = p->buffer ? turn_work(t) : err_origin(-ENOMEM);
         free(p->buffer);
         p->buffer = NULL;
         if (r == 0)
-                r = place_commit(t);
+                r = log_place_commit(t);
         if (p->poll && t->wake > POLL_INTERVAL)
                 t->wake = POLL_INTERVAL;
         return err_trace(r);

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * LogTurn: one turn of reading a log, in a worker: so much, or so many matches, and then others have theirs. One
- * turn of a log at a time; between turns its files stay open.
+ * LogTurn: one turn of reading a log, in a worker: so much, or so many matches, and then others have theirs.
+ * One turn of a log at a time; between turns its files stay open.
  */
 
 #include "base/worker.h"

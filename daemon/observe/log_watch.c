@@ -1,8 +1,8 @@
 /*
  * log_watch - one inotify instance for all logs
  *
- * Made by logfile. A kernel gives each user 128 instances, so every log has not one of its own. Watches are set
- * through /proc/self/fd on files that are open: the name may mean another file by then.
+ * Made by logfile. A kernel gives each user 128 instances, so every log has not one of its own. Watches are
+ * set through /proc/self/fd on files that are open: the name may mean another file by then.
  *
  * Where no watch can be set, whoever asked polls. Test: tests/unit/test_log_watch.c.
  */

@@ -1,8 +1,8 @@
 /*
  * logfile - follows log files for all services
  *
- * Made by main: one reader, and one source for each service that has rules on files. inotify wakes the loop, the
- * loop hands a turn to the worker (log_turn.c), and what it found is reported when it is done.
+ * Made by main: one reader, and one source for each service that has rules on files. inotify wakes the loop,
+ * the loop hands a turn to the worker (log_turn.c), and what it found is reported when it is done.
  *
  * A log that is written to all the time costs one wake-up in PAUSE, not one for each line: after events were
  * read, inotify is not polled for as long. Where it cannot watch, turns come every few seconds.

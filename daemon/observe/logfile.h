@@ -3,9 +3,9 @@
 /*
  * Logfile: lines of log files that match a rule, or cancel one, and gaps (OBSERVATION_LOG).
  *
- * One reader for all services, with one worker; each service that has rules on files has a source of its own on
- * it. Not a line is lost or reported twice across rotations of any kind, a restart of unjamd, or its death;
- * log_turn.c says how, and where that ends.
+ * One reader for all services, with one worker; each service that has rules on files has a source of its own
+ * on it. Not a line is lost or reported twice across rotations of any kind, a restart of unjamd, or its
+ * death; log_turn.c says how, and where that ends.
  */
 
 #include "base/disk.h"

@@ -1,6 +1,6 @@
 /*
- * The real source of log files under rotations of all kinds, with kill -9 of its process: not a line is lost, none
- * is found twice. The whole of it, 1,000 rotations with 100 kills, is `tests/bench/run log_torture`.
+ * The real source of log files under rotations of all kinds, with kill -9 of its process: not a line is lost,
+ * none is found twice. The whole of it, 1,000 rotations with 100 kills, is `tests/bench/run log_torture`.
  */
 #include "fake/log_torture.h"
 

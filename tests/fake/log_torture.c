@@ -1,13 +1,14 @@
 /*
  * log_torture - rotations of all kinds under load, with kill -9 of the reader
  *
- * The parent writes numbered lines, between other ones, and rotates: by renaming down a chain, with the writer
- * going on in the old file for a while, to dated names, by copy and truncation (with a writer that appends, and
- * with one that leaves a hole), by deletion and re-creation, with compression of what was rotated. The child runs
- * observe/logfile with its state on disk and appends what it hears to a file, each report with one write().
+ * The parent writes numbered lines, between other ones, and rotates: by renaming down a chain, with the
+ * writer going on in the old file for a while, to dated names, by copy and truncation (with a writer that
+ * appends, and with one that leaves a hole), by deletion and re-creation, with compression of what was
+ * rotated. The child runs observe/logfile with its state on disk and appends what it hears to a file, each
+ * report with one write().
  *
- * What nobody could do is not asked for: a file is deleted or compressed only when its lines have been reported,
- * and nothing is written between copytruncate's copy and its truncation.
+ * What nobody could do is not asked for: a file is deleted or compressed only when its lines have been
+ * reported, and nothing is written between copytruncate's copy and its truncation.
  */
 #include "fake/log_torture.h"
 

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * LogTorture: a log that is written to and rotated in every way there is, and the real source that follows it, in
- * a process of its own that is killed again and again.
+ * LogTorture: a log that is written to and rotated in every way there is, and the real source that follows
+ * it, in a process of its own that is killed again and again.
  */
 
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /*
- * What log lines can bring about in the real engine, in virtual time, and what they cannot: claims, names, gaps.
+ * engine_log: what log lines can bring about in the real engine, in virtual time, and what they cannot:
+ * claims, names, gaps.
  */
 #include "fake/sim.h"
 
@@ -80,7 +81,8 @@ static void a_claim_and_a_hang_are_two_facts(void **state)
         sim_free(s);
 }
 
-/* Runs a search for one poison among 2,000 after the log has named @named (or nothing). Return: its trials. */
+/* Runs a search for one poison among 2,000 after the log has named @named (or nothing). Return: its trials.
+ */
 static json_int_t trials_with(const char *named)
 {
         SimConfig c = { .n_messages = 2000, .mode = MODE_ACT, .each = 100 * USEC_PER_MSEC };

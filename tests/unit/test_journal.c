@@ -1,6 +1,6 @@
 /*
- * journal, and journal_turn below it - on journal files made by systemd-journal-remote from export text:
- * rules, trust, resuming, rotation, floods. Skipped where that program is not installed.
+ * journal, and journal_turn and journal_interest below it - on journal files made by systemd-journal-remote
+ * from export text: rules, trust, resuming, rotation, gaps, floods. Skipped where that program is missing.
  */
 #include "observe/journal.h"
 

@@ -1,6 +1,6 @@
 /*
- * logfile, and log_turn below it: lines of every kind, hostile names, positions that last. Rotations under load and
- * kills are in tests/crash/test_log_torture.c.
+ * logfile, and log_turn and log_place below it: lines of every kind, hostile names, positions that last.
+ * Rotations under load and kills are in tests/crash/test_log_torture.c.
  */
 #include "observe/logfile.h"
 
