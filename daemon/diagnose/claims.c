@@ -88,9 +88,8 @@ static void claim_match(Claims *c, const LogEntry *entry, usec_t moved, const No
         }
 }
 
-int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, bool *ret_closed)
+int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, usec_t *quiet)
 {
-        *ret_closed = false;
         if (entry->kind != LOG_GAP && entry->rule >= c->n)
                 return err_origin(-EINVAL);
         switch (entry->kind) {
@@ -99,7 +98,8 @@ int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, 
                 break;
         case LOG_CANCELS:
                 event_window_clear(&c->claims[entry->rule].window);
-                *ret_closed = c->claims[entry->rule].open;
+                if (c->claims[entry->rule].open)
+                        *quiet = now->mono;
                 c->claims[entry->rule].open = false;
                 break;
         case LOG_GAP:

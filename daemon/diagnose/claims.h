@@ -31,10 +31,10 @@ void claims_deinit(Claims *c);
 /* Drops all claims and counts. */
 void claims_clear(Claims *c);
 /*
- * A log entry matched its rule, or cancels it. @moved: when mail moved last. Tells if an open claim was taken
- * back. Return: 0, or -EINVAL if there is no such rule.
+ * A log entry matched its rule, or cancels it. @moved: when mail moved last. @quiet becomes now if an open
+ * claim is taken back. Return: 0, or -EINVAL if there is no such rule.
  */
-int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, bool *ret_closed);
+int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, usec_t *quiet);
 /* Closes those that are too old. Yields when the next one will be, or USEC_INFINITY. Tells if any was closed.
  */
 usec_t claims_expire(Claims *c, usec_t mono, bool *ret_closed);

@@ -487,16 +487,6 @@ static void feed_host(Diagnosis *d, const HostStatus *s, const Now *now)
         diagnosis_begin(d, now->mono);
 }
 
-static int feed_log(Diagnosis *d, const LogEntry *entry, const Now *now)
-{
-        bool closed;
-        int r = claims_feed(&d->claims, entry, d->movement.moved, now, &closed);
-
-        if (r == 0 && closed)
-                d->quiet = now->mono;
-        return err_trace(r);
-}
-
 static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
 {
         int r;
@@ -509,7 +499,7 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_PROGRESS:
                 return movement_feed(&d->movement, &o->progress, now->mono);
         case OBSERVATION_LOG:
-                return feed_log(d, &o->log, now);
+                return claims_feed(&d->claims, &o->log, d->movement.moved, now, &d->quiet);
         case OBSERVATION_INFLIGHT:
                 return 0; /* evidence of which message, not of whether */
         case OBSERVATION_HOST:
