@@ -1,7 +1,7 @@
 /*
  * process_end - how a process that is somebody else's child has ended
  *
- * Used by inflight. While it is a zombie, /proc/PID/stat has its exit status for those who may trace it; once
+ * Used by inflight and status. While it is a zombie, /proc/PID/stat has its exit status for those who may trace it; once
  * it has been collected, a pidfd gives it on Linux 6.15 and later (PIDFD_GET_INFO with PIDFD_INFO_EXIT).
  * Otherwise it is unknown, and that is what is said.
  */
@@ -66,25 +66,34 @@ static int stat_read(int procfd, pid_t pid, Stat *ret)
         return 0;
 }
 
-static ProcessEnd end_of_status(int status)
-{
-        return status == 0 ? PROCESS_ENDED_WELL : PROCESS_ENDED_BADLY;
-}
-
-ProcessEnd process_end(int procfd, const ProcId *id, int pidfd)
+int process_exit_status(int procfd, const ProcId *id, int pidfd, int *ret)
 {
         PidfdInfo info = { .mask = PIDFD_INFO_WITH_EXIT };
         Stat stat;
 
         static_assert(sizeof(info) == 64, "this is the kernel's layout");
         if (stat_read(procfd, id->pid, &stat) == 0 && stat.start == id->start) {
-                if (stat.state == 'Z' || stat.state == 'X')
-                        return end_of_status(stat.exit_code);
-                /* Its status is set when it is a zombie. Until then: a signal may or may not be what ends it.
-                 */
-                return stat.flags & FLAG_EXITING ? PROCESS_ENDED : PROCESS_LIVES;
+                if (stat.state == 'Z' || stat.state == 'X') {
+                        *ret = stat.exit_code;
+                        return 0;
+                }
+                /* Its status is set when it is a zombie. Until then: a signal may or may not be what ends it. */
+                return stat.flags & FLAG_EXITING ? PROCESS_E_UNKNOWN : PROCESS_E_LIVES;
         }
-        if (pidfd >= 0 && ioctl(pidfd, PIDFD_INFO_IOCTL, &info) == 0 && (info.mask & PIDFD_INFO_WITH_EXIT))
-                return end_of_status(info.exit_code);
-        return PROCESS_ENDED;
+        if (pidfd >= 0 && ioctl(pidfd, PIDFD_INFO_IOCTL, &info) == 0 && (info.mask & PIDFD_INFO_WITH_EXIT)) {
+                *ret = info.exit_code;
+                return 0;
+        }
+        return PROCESS_E_UNKNOWN;
+}
+
+ProcessEnd process_end(int procfd, const ProcId *id, int pidfd)
+{
+        int status = 0, r = process_exit_status(procfd, id, pidfd, &status);
+
+        if (r == PROCESS_E_LIVES)
+                return PROCESS_LIVES;
+        if (r == PROCESS_E_UNKNOWN)
+                return PROCESS_ENDED;
+        return status == 0 ? PROCESS_ENDED_WELL : PROCESS_ENDED_BADLY;
 }

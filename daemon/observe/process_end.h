@@ -18,3 +18,11 @@ typedef enum ProcessEnd {
  * while it lived, or is -1.
  */
 ProcessEnd process_end(int procfd, const ProcId *id, int pidfd);
+
+#define PROCESS_E_LIVES   1
+#define PROCESS_E_UNKNOWN 2
+
+/*
+ * The same with the status itself, as waitpid() gives it. Return: 0, PROCESS_E_LIVES, or PROCESS_E_UNKNOWN.
+ */
+int process_exit_status(int procfd, const ProcId *id, int pidfd, int *ret);
