@@ -235,6 +235,23 @@ void watch_set_watching(Watch *w, bool on)
         w->watching = on;
 }
 
+/*
+ * How many messages have left since the last report. Each store's first report of a trial is a new beginning that
+ * knows nothing of what left while the service was starting: that is what was in the stores and is no more.
+ */
+static uint64_t trial_departures(Watch *w, const ProgressStatus *p)
+{
+        uint64_t rest = diagnosis_waiting(w->diagnosis) + w->trial.departed + p->departed;
+        size_t n = w->settings->n_stores;
+
+        if (p->store >= n || n > 64)
+                return p->departed; /* what left earlier is not told, and the trial takes its full time */
+        w->reported |= UINT64_C(1) << p->store;
+        if (w->reported != UINT64_MAX >> (64 - n) || rest >= w->released)
+                return p->departed;
+        return p->departed + w->released - rest;
+}
+
 void watch_begin_trial(Watch *w)
 {
         const ServiceSettings *s = w->settings;
@@ -250,6 +267,7 @@ void watch_begin_trial(Watch *w)
         trial_begin(&w->trial, &config, w->engine->now.mono);
         trial_up(&w->trial, diagnosis_is_up(w->diagnosis), w->engine->now.mono);
         trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), 0, false, w->engine->now.mono);
+        w->reported = 0;
         watch_set_watching(w, true);
         w->ports.refresh(w->ports.userdata, w->index);
 }
@@ -346,7 +364,7 @@ void engine_observe(Engine *e, size_t service, const Observation *o)
         if (w->watching && o->kind == OBSERVATION_SERVICE)
                 trial_take_status(w, &o->service);
         if (w->watching && o->kind == OBSERVATION_PROGRESS)
-                trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), o->progress.departed,
+                trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), trial_departures(w, &o->progress),
                                o->progress.moved, e->now.mono);
         if (w->watching) {
                 trial_up(&w->trial, diagnosis_is_up(w->diagnosis), e->now.mono);

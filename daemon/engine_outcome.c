@@ -327,6 +327,17 @@ static void on_outcome(void *userdata, const Outcome *o)
         engine_leave(w->engine);
 }
 
+/* What the service is given to work on. */
+static uint64_t count_released(const Watch *w)
+{
+        uint64_t n = 0;
+
+        for (uint32_t k = 0; k < w->roster.n; k++)
+                n += (w->roster.entries[k].place & PLACE_STORE) != 0 &&
+                     !(w->roster.entries[k].flags & MESSAGE_IGNORED);
+        return n;
+}
+
 /* Before the action: what the sources must know, and the budgets that it spends. */
 static void prepare(Watch *w, ActionKind kind)
 {
@@ -346,6 +357,7 @@ static void prepare(Watch *w, ActionKind kind)
                 w->ports.expect(w->ports.userdata, w->index, true, NULL);
         if (kind == ACTION_START) {
                 w->started = w->engine->now.mono;
+                w->released = count_released(w);
                 w->ports.history(w->ports.userdata, w->index, true, NULL, NULL);
                 if (w->incident.rung <= RUNG_ISOLATE) {
                         (void)watch_record(w, AUDIT_TRIAL_STARTED,

@@ -85,8 +85,10 @@ struct Watch {
 
         Trial trial;
         bool watching;
-        usec_t started;  /* monotonic: the last START */
-        usec_t patience; /* the longest delivery seen in this incident */
+        usec_t started;    /* monotonic: the last START */
+        usec_t patience;   /* the longest delivery seen in this incident */
+        uint64_t released; /* messages that were in the stores at that START and should move */
+        uint64_t reported; /* bits by store: whose progress this trial has heard of */
         char invocation[64];
 
         Roster roster;
