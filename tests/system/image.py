@@ -18,6 +18,7 @@ DEVELOPMENT = ["libconfig-dev", "libjansson-dev", "libpcre2-dev", "libsodium-dev
 BASE = ["systemd", "systemd-sysv", "dbus", "iproute2", "procps", "e2fsprogs", "acl", "attr", "python3-minimal"]
 EXTRA = {
     "base": [],
+    "supervisors": ["openrc", "runit", "s6", "sysvinit-utils"],
     "postfix": ["postfix", "python3", "libcap2-bin"],
     "exim": ["exim4-daemon-light", "python3"],
     "opensmtpd": ["opensmtpd", "python3"],

@@ -94,7 +94,7 @@ class Context:
             print("---- %s" % m.name)
             try:
                 if m.init:
-                    print(m.journal("-n", "250", "-u", "unjamd", "-u", "imc", "-u", "postfix@-", "-u", "init.scope"))
+                    print(m.journal("-n", "250", "-u", "unjamd", "-u", "imc", "-u", "imc-home", "-u", "postfix@-", "-u", "init.scope"))
                 if os.path.exists(m.path(AUDIT)):
                     with open(m.path(AUDIT), errors="replace") as f:
                         print("".join(line[:1500].rstrip() + "\n" for line in f.readlines()[-150:]))
@@ -113,9 +113,10 @@ class Context:
 class Imc:
     """imcd as imc.service on a machine, with unjamd over it if the machine has it."""
 
-    def __init__(self, context, switches="", unit="", service="", unjamd=True, listen="--listen 127.0.0.1:2525"):
+    def __init__(self, context, switches="", unit="", service="", unjamd=True, listen="--listen 127.0.0.1:2525",
+                 kind="base"):
         self.context = context
-        self.m = context.machine(unjamd=unjamd)
+        self.m = context.machine(kind, unjamd)
         self.sent = collections.Counter()
         for name in DIRECTORIES:
             os.makedirs(self.m.path("%s/%s" % (SPOOL, name)))
