@@ -236,8 +236,9 @@ void watch_set_watching(Watch *w, bool on)
 }
 
 /*
- * How many messages have left since the last report. Each store's first report of a trial is a new beginning that
- * knows nothing of what left while the service was starting: that is what was in the stores and is no more.
+ * How many messages have left since the last report. Each store's first report of a trial is a new
+ * beginning that knows nothing of what left while the service was starting: that is what was in the stores
+ * and is no more.
  */
 static uint64_t trial_departures(Watch *w, const ProgressStatus *p)
 {

@@ -31,7 +31,7 @@ typedef struct Action {
         bool healthy;          /* COLLECT: the service is healthy now; its cause checks are the baseline */
         const MessageSet *set; /* PLACE: held afterwards, all others released. QUARANTINE: these. RESTORE: but
                                   for these */
-        bool spare_canaries; /* PLACE: those of @set that are canaries stay in their store, and get MESSAGE_CANARY */
+        bool spare_canaries;   /* PLACE: canaries of @set stay in their store, and get MESSAGE_CANARY */
         Roster *roster; /* read and updated by inventories; the actuator's while the action is under way */
         const char *quarantine; /* RELEASE, DELETE: the quarantine id; with @target for `release --to` */
         const char *target;

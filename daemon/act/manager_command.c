@@ -9,8 +9,8 @@
  * worker at the beginning of each call, and directly when processes() is called from another thread than the
  * loop's.
  *
- * start   exit status 0; then the pidfile must name a living process within PIDFILE_GRACE, and the status program,
- *         if there is one, exit with 0. The invocation is "PID-STARTTIME", as the observer has it.
+ * start   exit status 0; then the pidfile must name a living process within PIDFILE_GRACE, and the status
+ *         program, if there is one, exit with 0. The invocation is "PID-STARTTIME", as the observer has it.
  * stop    the stop program, whatever its exit status; then the proof that nobody lives, for what is left of
  *         stop_timeout.
  * kill    the ladder; then the stop program again, or a supervisor (runit) would start the service anew and a

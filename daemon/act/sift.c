@@ -1,12 +1,12 @@
 /*
  * sift - canaries are unjamd's own: nobody is helped by suspecting them
  *
- * Called before suspects go to hold. A canary was in flight because unjamd sent it, often at the very moment in
- * which a probe found the service at fault. Which messages are canaries is told by their content, with this
- * host's key, so that none is missed after a restart of unjamd and no mail passes for one.
+ * Called before suspects go to hold. A canary was in flight because unjamd sent it, often at the very moment
+ * in which a probe found the service at fault. Which messages are canaries is told by their content, with
+ * this host's key, so that none is missed after a restart of unjamd and no mail passes for one.
  *
- * Only evidence is sifted. A canary that trials without and with it convict, as any message, goes to quarantine:
- * the other mail must flow. Test: tests/unit/test_sift.c.
+ * Only evidence is sifted. A canary that trials without and with it convict, as any message, goes to
+ * quarantine: the other mail must flow. Test: tests/unit/test_sift.c.
  */
 #include "act/sift.h"
 

@@ -3,17 +3,18 @@
  *
  * Invariants
  *
- *  1. Nothing is moved out of a store, and no directory exchanged, unless Incident.dead: a STOP or KILL was DONE,
- *     and no START was begun since. The one exception is PLACE of a trial that only adds, where the layout
- *     allows it.
+ *  1. Nothing is moved out of a store, and no directory exchanged, unless Incident.dead: a STOP or KILL was
+ *     DONE, and no START was begun since. The one exception is PLACE of a trial that only adds, where the
+ *     layout allows it.
  *  2. dead implies guarded: nobody else may start the service while its mail is being moved.
- *  3. At most one action is under way, and Incident.pending is true exactly from the step that names it until the
- *     event that tells its outcome.
- *  4. Each START below RUNG_FINISH counts against max_trials; a rung that failed is left for a later one, a later
- *     store, or the search's next trial. Hence every incident ends.
+ *  3. At most one action is under way, and Incident.pending is true exactly from the step that names it until
+ *     the event that tells its outcome.
+ *  4. Each START below RUNG_FINISH counts against max_trials; a rung that failed is left for a later one, a
+ *     later store, or the search's next trial. Hence every incident ends.
  *  5. A message is convicted only by a healthy trial without it (the suspects' rung with one suspect, or the
  *     search's last control run); a search begins only after a healthy baseline or a healthy suspects' trial.
- *  6. HEALTHY, SUSPECT and ESCALATED are not guarded, and nothing is pending in them but the CLOSE of ESCALATED.
+ *  6. HEALTHY, SUSPECT and ESCALATED are not guarded, and nothing is pending in them but the CLOSE of
+ *     ESCALATED.
  *  7. On the way out (FINISH, GIVE_UP, RETURN) a failing action is passed over, never repeated for ever.
  *
  * Diagram (KILLING stands behind each STOPPING; any state may go to PAUSED and back)
@@ -35,38 +36,27 @@
  *
  * States: what is true, on disk, in the world; what resuming does after a restart of unjamd
  *
- *  HEALTHY        no incident; nothing in hold but what an escalated one left.
- *                 Resume: the same.
- *  SUSPECT        a symptom that is no fault yet. Nothing on disk.
- *                 Resume: HEALTHY, diagnose sees it again.
- *  DIAGNOSING     an incident is on record; COLLECT reads only.
- *                 Resume: collect again.
- *  STOPPING       GUARD, then STOP. The marker and drop-ins may be half there.
- *                 Resume: guard again (idempotent).
- *  KILLING        the stop hung or left processes.
- *                 Resume: as STOPPING.
- *  RESTARTING     START and WATCH on the rungs restart, suspects, purge.
- *                 Resume: the trial is void, STOPPING.
- *  SETTING_ASIDE  PLACE or SET_ASIDE: messages are in store or hold, each in one of them.
- *                 Resume: STOPPING, then again; the action looks where messages are and moves the rest.
- *  PURGING        rebuildable files in place or in the incident's folder.
- *                 Resume: as SETTING_ASIDE.
- *  BASELINE       the store is empty but for new mail.
- *                 Resume: void, STOPPING, the rung again.
- *  ISOLATING      PLAN, PLACE, PURGE, START, WATCH, COLLECT of one trial after the other. The search's knowledge
- *                 was written after the last report.
- *                 Resume: STOPPING; the trial that was planned is run again.
- *  QUARANTINING   culprits in hold or quarantine.
- *                 Resume: QUARANTINE again (idempotent).
- *  RESTORING      everything that may go back goes back.
- *                 Resume: STOPPING, then again.
- *  VERIFYING      all mail is in place, the service runs and is watched.
- *                 Resume: watch again, or start if it is down.
+ *  HEALTHY        no incident; nothing in hold but what an escalated one left. Resume: the same.
+ *  SUSPECT        a symptom that is no fault yet. Nothing on disk. Resume: HEALTHY, diagnose sees it again.
+ *  DIAGNOSING     an incident is on record; COLLECT reads only. Resume: collect again.
+ *  STOPPING       GUARD, then STOP. The marker and drop-ins may be half there. Resume: guard again
+ *                 (idempotent).
+ *  KILLING        the stop hung or left processes. Resume: as STOPPING.
+ *  RESTARTING     START and WATCH on the rungs restart, suspects, purge. Resume: the trial is void, STOPPING.
+ *  SETTING_ASIDE  PLACE or SET_ASIDE: messages are in store or hold, each in one of them. Resume: STOPPING,
+ *                 then again; the action looks where messages are and moves the rest.
+ *  PURGING        rebuildable files in place or in the incident's folder. Resume: as SETTING_ASIDE.
+ *  BASELINE       the store is empty but for new mail. Resume: void, STOPPING, the rung again.
+ *  ISOLATING      PLAN, PLACE, PURGE, START, WATCH, COLLECT of one trial after the other. The search's
+ *                 knowledge was written after the last report. Resume: STOPPING; the planned trial is run
+ *                 again.
+ *  QUARANTINING   culprits in hold or quarantine. Resume: QUARANTINE again (idempotent).
+ *  RESTORING      everything that may go back goes back. Resume: STOPPING, then again.
+ *  VERIFYING      all mail is in place, the service runs and is watched. Resume: watch again, or start if it
+ *                 is down.
  *  ESCALATED      closed; a human is asked. Held mail stays where the record says. Left when the service is
- *                 healthy, or by an operator.
- *                 Resume: the same; a CLOSE that was pending is done again.
- *  PAUSED         the operator has it. Nothing is done.
- *                 Resume: still paused.
+ *                 healthy, or by an operator. Resume: the same; a CLOSE that was pending is done again.
+ *  PAUSED         the operator has it. Nothing is done. Resume: still paused.
  *
  * An empty cell is a bug: recovery_step() answers RECOVERY_E_UNEXPECTED and gives up with REASON_UNEXPECTED.
  * Tests: tests/unit/test_recovery.c walks every cell and explores the reachable ones.

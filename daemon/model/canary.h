@@ -40,5 +40,5 @@ bool canary_find_header(const char *message, size_t len, char ret[CANARY_TOKEN_S
  * its last line is the token. NULL on ENOMEM.
  */
 char *canary_message(const char *service, const char *token);
-/* Does @message, of which @token is in the header, end with what a canary ends with, and nothing behind it? */
+/* Does @message, with @token in its header, end with what a canary ends with, and nothing behind it? */
 bool canary_ends(const char *message, size_t len, const char *token);

@@ -7,10 +7,10 @@
  * MAILDIR. Each file of new/ and cur/ that is small enough is looked at. One that is a canary is unlinked, if
  * the name still leads to the file that was read. Links are not followed, FIFOs wait for nobody.
  *
- * FILE (mbox, or whatever a pipe appends to). Under the locks that servers take (flock, fcntl) the file is cut
- * after the last message that is no canary. A canary counts as one only if it ends as it was made, so that
- * something appended without a "From " line in between is never cut off with it. A canary with other mail
- * behind it stays, since taking it out would mean to write other mail anew.
+ * FILE (mbox, or whatever a pipe appends to). Under the locks that servers take (flock, fcntl) the file is
+ * cut after the last message that is no canary. A canary counts as one only if it ends as it was made, so
+ * that something appended without a "From " line in between is never cut off with it. A canary with other
+ * mail behind it stays, since taking it out would mean to write other mail anew.
  *
  * Test: tests/unit/test_mailbox.c.
  */

@@ -28,8 +28,9 @@ int probe_source_new(Source **ret, const SourceContext *context, const ProbeSpec
  */
 void probe_source_set_pace(Source *source, usec_t interval);
 /*
- * May canaries be sent? Not while an incident is open or the service is down: they would only wait with the other
- * mail. At first they may not. One that is under way when they may no longer is forgotten without a report.
+ * May canaries be sent? Not while an incident is open or the service is down: they would only wait with the
+ * other mail. At first they may not. One that is under way when they may no longer is forgotten without a
+ * report.
  */
 void probe_source_allow_canaries(Source *source, bool allowed);
 /*

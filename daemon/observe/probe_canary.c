@@ -1,11 +1,11 @@
 /*
  * probe_canary - does a message that goes in come out?
  *
- * Started by the scheduler (probe.c), which sends none while an incident is open. A message with a new token is
- * handed to the command, and when that has ended well, a worker looks into the mailbox until the token is there
- * or `within` is over: first after a hundredth of that, then at twice the distance, a tenth of it at most. Each
- * look takes out every canary of this host, so one that came late, or whose unjamd was killed meanwhile, goes
- * with the next.
+ * Started by the scheduler (probe.c), which sends none while an incident is open. A message with a new token
+ * is handed to the command, and when that has ended well, a worker looks into the mailbox until the token is
+ * there or `within` is over: first after a hundredth of that, then at twice the distance, a tenth of it at
+ * most. Each look takes out every canary of this host, so one that came late, or whose unjamd was killed
+ * meanwhile, goes with the next.
  *
  * The command has the probe's timeout, by the Runner. An attempt that is freed ends the command; what it has
  * submitted by then is found by a later look. Test: tests/unit/test_probe_canary.c.

@@ -1,9 +1,9 @@
 /*
  * process_end - how a process that is somebody else's child has ended
  *
- * Used by inflight and status. While it is a zombie, /proc/PID/stat has its exit status for those who may trace it; once
- * it has been collected, a pidfd gives it on Linux 6.15 and later (PIDFD_GET_INFO with PIDFD_INFO_EXIT).
- * Otherwise it is unknown, and that is what is said.
+ * Used by inflight and status. While it is a zombie, /proc/PID/stat has its exit status for those who may
+ * trace it; once it has been collected, a pidfd gives it on Linux 6.15 and later (PIDFD_GET_INFO with
+ * PIDFD_INFO_EXIT). Otherwise it is unknown, and that is what is said.
  */
 #include "observe/process_end.h"
 
@@ -77,7 +77,7 @@ int process_exit_status(int procfd, const ProcId *id, int pidfd, int *ret)
                         *ret = stat.exit_code;
                         return 0;
                 }
-                /* Its status is set when it is a zombie. Until then: a signal may or may not be what ends it. */
+                /* Its status is set when it is a zombie. Until then, a signal may be what ends it, or not. */
                 return stat.flags & FLAG_EXITING ? PROCESS_E_UNKNOWN : PROCESS_E_LIVES;
         }
         if (pidfd >= 0 && ioctl(pidfd, PIDFD_INFO_IOCTL, &info) == 0 && (info.mask & PIDFD_INFO_WITH_EXIT)) {

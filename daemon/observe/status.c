@@ -5,8 +5,9 @@
  * in the worker, then runs the status program by the Runner, then reports if something has changed. The next
  * look is STATUS_INTERVAL later, or at once when the process of the pidfile ends; looks never overlap.
  *
- * How the process ended is its parent's to know; the kernel may tell (process_end.c), else "exited" is not set. A
- * status program that can't be run, or does not end in time, leaves the service RUN_UNKNOWN until the next look.
+ * How the process ended is its parent's to know; the kernel may tell (process_end.c), else "exited" is not
+ * set. A status program that can't be run, or does not end in time, leaves the service RUN_UNKNOWN until the
+ * next look.
  *
  * Test: tests/unit/test_status.c, tests/system/cases_command.py.
  */

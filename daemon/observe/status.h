@@ -13,13 +13,15 @@
  *      anything else         failed (LSB: 1 and 2, dead with a pid or lock file left; OpenRC: 32, crashed)
  *      no exit in time       unknown
  *
- * When the process of the pidfile ends, and another one has its place at the next look, a supervisor (runit, s6) has
- * restarted it: that is reported as restarting, then running, with one restart more. What tells a stop from a
- * crash is the pidfile, so an end that may be a stop's is looked at STATUS_GRACE later, when whoever stops it has
- * removed the file. One that is known to be a crash (exit status, SIGSEGV; Linux tells from 6.15 on, or while its
- * parent has not collected it) is looked at now, and is one wherever the pidfile is.
+ * When the process of the pidfile ends, and another one has its place at the next look, a supervisor (runit,
+ * s6) has restarted it: that is reported as restarting, then running, with one restart more. What tells a
+ * stop from a crash is the pidfile, so an end that may be a stop's is looked at STATUS_GRACE later, when
+ * whoever stops it has removed the file. One that is known to be a crash (exit status, SIGSEGV; Linux tells
+ * from 6.15 on, or while its parent has not collected it) is looked at now, and is one wherever the pidfile
+ * is.
  *
- * A service without a pidfile whose status program says 3 after a crash cannot be told from one that was stopped.
+ * A service without a pidfile whose status program says 3 after a crash cannot be told from one that was
+ * stopped.
  */
 
 #include "base/runner.h"

@@ -1,6 +1,6 @@
 /*
- * The real actuator (service_actuator, task_collect, task_move, task_manifest, task_run) on a real spool, with
- * workers and commands, and a manager that only pretends.
+ * The real actuator (service_actuator, task_collect, task_move, task_manifest, task_run) on a real spool,
+ * with workers and commands, and a manager that only pretends.
  */
 #include "act/service_actuator.h"
 #include "base/text.h"
