@@ -49,10 +49,12 @@ int spool_exchange(SpoolTrees *t, SpoolList *l, size_t d, SpoolReport *report)
         SpoolTally tally;
         int fd, r;
 
-        r = spool_tree_make(t, d, SIDE_HOLD, report);
+        r = spool_clone_make(t, d, report);
         if (r < 0)
                 return err_trace(r);
         r = skeleton_sync(t, l, d);
+        if (r == 0)
+                r = disk_sync(t->spool->disk, t->folder);
         if (r == 0)
                 r = disk_rename(t->spool->disk, tree->parent[SIDE_STORE], tree->dir->name,
                                 tree->parent[SIDE_HOLD], tree->name, RENAME_EXCHANGE);

@@ -109,6 +109,8 @@ void spool_trees_close(SpoolTrees *t);
  */
 int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report);
 int spool_tree_make(SpoolTrees *t, size_t d, SpoolSide side, SpoolReport *report);
+/* The tree in hold for an exchange; the caller syncs t->folder before it. */
+int spool_clone_make(SpoolTrees *t, size_t d, SpoolReport *report);
 
 /* Opens one store directory; never through a symbolic link. *@ret_parent may be NULL. Return: the descriptor.
  */

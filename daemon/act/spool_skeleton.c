@@ -164,7 +164,7 @@ int skeleton_copy_attributes(int from, int to)
 }
 
 /* One component of skeleton_folder(). Return: the descriptor below @to. */
-static int folder_step(Disk *disk, int from, int to, const char *name)
+static int folder_step(Disk *disk, int from, int to, const char *name, bool sync)
 {
         _cleanup_(closep) int fd = -1, model = -1;
         int r;
@@ -186,14 +186,14 @@ static int folder_step(Disk *disk, int from, int to, const char *name)
         r = skeleton_copy_attributes(model >= 0 ? model : to, fd);
         if (r < 0)
                 return err_trace(r);
-        r = disk_sync(disk, fd);
-        if (r < 0)
-                return err_trace(r);
-        r = disk_sync(disk, to);
+        r = sync ? disk_sync(disk, fd) : 0;
+        if (r == 0 && sync)
+                r = disk_sync(disk, to);
         return r < 0 ? err_trace(r) : TAKE_FD(fd);
 }
 
-int skeleton_folder(Disk *disk, int from, int to, const char *path)
+/* skeleton_folder(); without @sync, the caller syncs every folder that may have been made. */
+static int folder_like(Disk *disk, int from, int to, const char *path, bool sync)
 {
         _cleanup_(closep) int fd = -1, model = -1;
         _cleanup_(freep) char *copy = strdup(path);
@@ -206,7 +206,7 @@ int skeleton_folder(Disk *disk, int from, int to, const char *path)
                 int next;
 
                 name = strsep(&rest, "/");
-                next = folder_step(disk, from >= 0 ? (model >= 0 ? model : from) : -1, fd, name);
+                next = folder_step(disk, from >= 0 ? (model >= 0 ? model : from) : -1, fd, name, sync);
                 close(fd);
                 fd = next;
                 if (fd >= 0 && from >= 0) {
@@ -220,6 +220,11 @@ int skeleton_folder(Disk *disk, int from, int to, const char *path)
         return fd < 0 ? err_trace(fd) : TAKE_FD(fd);
 }
 
+int skeleton_folder(Disk *disk, int from, int to, const char *path)
+{
+        return folder_like(disk, from, to, path, true);
+}
+
 /* Copies attributes to a counterpart that is there, or makes it. The time is set by the caller, once all is
  * made. */
 static int folder_sync(SpoolTrees *t, const SpoolTree *tree, const char *path)
@@ -229,14 +234,14 @@ static int folder_sync(SpoolTrees *t, const SpoolTree *tree, const char *path)
         from = dir_open_beneath(tree->root[SIDE_STORE], path);
         if (from < 0)
                 return err_trace(from);
-        to = skeleton_folder(t->spool->disk, tree->root[SIDE_STORE], tree->root[SIDE_HOLD], path);
+        to = folder_like(t->spool->disk, tree->root[SIDE_STORE], tree->root[SIDE_HOLD], path, false);
         if (to < 0)
                 return err_trace(to);
         return err_trace(skeleton_copy_attributes(from, to));
 }
 
-/* Makes the modification time of a clone that no file has been in that of its model, and both durable. */
-static int folder_finish(SpoolTrees *t, const SpoolTree *tree, const char *path, bool set_time)
+/* Makes the modification time of a clone that no file has been in that of its model. */
+static int folder_time(const SpoolTree *tree, const char *path)
 {
         _cleanup_(closep) int from = -1, to = -1;
         struct timespec times[2];
@@ -248,15 +253,19 @@ static int folder_finish(SpoolTrees *t, const SpoolTree *tree, const char *path,
         to = dir_open_beneath(tree->root[SIDE_HOLD], path);
         if (to < 0)
                 return err_trace(to);
-        if (set_time) {
-                if (fstat(from, &st) < 0)
-                        return err_origin(-errno);
-                times[0] = st.st_atim;
-                times[1] = st.st_mtim;
-                if (futimens(to, times) < 0)
-                        return err_origin(-errno);
-        }
-        return err_trace(disk_sync(t->spool->disk, to));
+        if (fstat(from, &st) < 0)
+                return err_origin(-errno);
+        times[0] = st.st_atim;
+        times[1] = st.st_mtim;
+        return futimens(to, times) < 0 ? err_origin(-errno) : 0;
+}
+
+static int folder_durable(SpoolTrees *t, const SpoolTree *tree, const char *path)
+{
+        _cleanup_(closep) int fd = -1;
+
+        fd = dir_open_beneath(tree->root[SIDE_HOLD], path);
+        return fd < 0 ? err_trace(fd) : err_trace(disk_sync(t->spool->disk, fd));
 }
 
 /* Is nothing on the hold side but folders that this call or an interrupted one made? */
@@ -278,34 +287,37 @@ static bool hold_is_new(const SpoolTrees *t, const SpoolList *l, size_t d)
                 to.stx_btime.tv_nsec > from.stx_btime.tv_nsec);
 }
 
+/* The next sub-folder of directory @d's store side from *@i on, in the order of the walk. */
+static const SpoolItem *folder_next(const SpoolList *l, size_t d, size_t *i)
+{
+        while (*i < l->n_folders) {
+                const SpoolItem *f = l->folders + (*i)++;
+
+                if (f->dir == d && f->side == SIDE_STORE && *spool_list_path(l, f))
+                        return f;
+        }
+        return NULL;
+}
+
+/* Everything is made first and synced at the end: so a journal is written once, and not for each folder. */
 int skeleton_sync(SpoolTrees *t, const SpoolList *l, size_t d)
 {
         const SpoolTree *tree = t->trees + d;
         bool set_time = hold_is_new(t, l, d);
+        const SpoolItem *f;
+        size_t i = 0;
         int r;
 
         r = skeleton_copy_attributes(tree->root[SIDE_STORE], tree->root[SIDE_HOLD]);
-        if (r < 0)
-                return err_trace(r);
-        for (size_t i = 0; i < l->n_folders; i++) {
-                const SpoolItem *f = l->folders + i;
-
-                if (f->dir != d || f->side != SIDE_STORE)
-                        continue;
+        while (r == 0 && (f = folder_next(l, d, &i)))
                 r = folder_sync(t, tree, spool_list_path(l, f));
-                if (r < 0)
-                        return err_trace(r);
-        }
-        /* The walk names a folder before what is in it: backwards, no time is spoilt by a folder made later.
-         */
-        for (size_t i = l->n_folders; i > 0; i--) {
-                const SpoolItem *f = l->folders + i - 1;
-
-                if (f->dir != d || f->side != SIDE_STORE)
-                        continue;
-                r = folder_finish(t, tree, spool_list_path(l, f), set_time);
-                if (r < 0)
-                        return err_trace(r);
-        }
-        return err_trace(folder_finish(t, tree, "", set_time));
+        for (i = 0; r == 0 && set_time && (f = folder_next(l, d, &i));)
+                r = folder_time(tree, spool_list_path(l, f));
+        if (r == 0 && set_time)
+                r = folder_time(tree, "");
+        for (i = 0; r == 0 && (f = folder_next(l, d, &i));)
+                r = folder_durable(t, tree, spool_list_path(l, f));
+        if (r == 0)
+                r = folder_durable(t, tree, "");
+        return err_trace(r);
 }

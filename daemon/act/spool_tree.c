@@ -73,22 +73,37 @@ int spool_dir_open(const SpoolDir *d, int *ret_parent)
         return fd;
 }
 
-int spool_subdir_open(Disk *disk, int dirfd, const char *name, bool make)
+/* Made if it is missing; the caller syncs @dirfd before anything is built upon it. */
+static int subdir_make(Disk *disk, int dirfd, const char *name)
 {
         int fd, r;
 
         if (!spool_name_ok(name))
                 return err_origin(-EINVAL);
         fd = dir_open_beneath(dirfd, name);
-        if (fd != -ENOENT || !make)
+        if (fd != -ENOENT)
                 return fd;
         r = disk_mkdir(disk, dirfd, name, 0700);
         if (r < 0 && r != -EEXIST)
                 return err_trace(r);
-        r = disk_sync(disk, dirfd);
-        if (r < 0)
-                return err_trace(r);
         return dir_open_beneath(dirfd, name);
+}
+
+int spool_subdir_open(Disk *disk, int dirfd, const char *name, bool make)
+{
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        if (!spool_name_ok(name))
+                return err_origin(-EINVAL);
+        fd = dir_open_beneath(dirfd, name);
+        if (fd != -ENOENT || !make)
+                return TAKE_FD(fd);
+        fd = subdir_make(disk, dirfd, name);
+        if (fd < 0)
+                return err_trace(fd);
+        r = disk_sync(disk, dirfd);
+        return r < 0 ? err_trace(r) : TAKE_FD(fd);
 }
 
 int spool_hold_open(const Spool *s, const SpoolStore *store, bool make)
@@ -104,27 +119,29 @@ int spool_hold_open(const Spool *s, const SpoolStore *store, bool make)
 }
 
 /* HOLD/incidents/INCIDENT. Return: the descriptor, -ENOENT. */
-static int incident_open(const Spool *s, const SpoolStore *store, const char *incident, bool make)
+static int incident_open(const Spool *s, const SpoolStore *store, const char *incident)
 {
         _cleanup_(closep) int hold = -1;
         _cleanup_(closep) int incidents = -1;
 
-        hold = spool_hold_open(s, store, make);
+        hold = spool_hold_open(s, store, false);
         if (hold < 0)
                 return hold;
-        incidents = spool_subdir_open(s->disk, hold, "incidents", make);
+        incidents = spool_subdir_open(s->disk, hold, "incidents", false);
         if (incidents < 0)
                 return incidents;
-        return spool_subdir_open(s->disk, incidents, incident, make);
+        return spool_subdir_open(s->disk, incidents, incident, false);
 }
 
 static int tree_open_hold(SpoolTrees *t, SpoolTree *tree, SpoolSide side, bool make)
 {
+        const char *name = side == SIDE_HOLD ? tree->name : tree->spare;
         int fd;
 
         if (t->folder < 0 || tree->root[side] >= 0)
                 return 0;
-        fd = spool_subdir_open(t->spool->disk, t->folder, side == SIDE_HOLD ? tree->name : tree->spare, make);
+        fd = make ? subdir_make(t->spool->disk, t->folder, name)
+                  : spool_subdir_open(t->spool->disk, t->folder, name, false);
         if (fd == -ENOENT && !make)
                 return 0;
         if (fd < 0)
@@ -134,31 +151,57 @@ static int tree_open_hold(SpoolTrees *t, SpoolTree *tree, SpoolSide side, bool m
         return 0;
 }
 
-/* The incident's folder and the store's in it; none of them there is fine unless @make. */
-static int folders_open(SpoolTrees *t, const char *incident, bool make)
+/* The incident's folder and the store's in it; none of them there is fine. */
+static int folders_open(SpoolTrees *t, const char *incident)
 {
         int fd;
 
-        if (t->incident < 0) {
-                fd = incident_open(t->spool, t->store, incident, make);
-                if (fd < 0)
-                        return fd == -ENOENT && !make ? 0 : err_trace(fd);
-                t->incident = fd;
-        }
-        if (t->folder < 0) {
-                fd = spool_subdir_open(t->spool->disk, t->incident, t->store->folder, make);
-                if (fd < 0)
-                        return fd == -ENOENT && !make ? 0 : err_trace(fd);
-                t->folder = fd;
-        }
+        fd = incident_open(t->spool, t->store, incident);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : err_trace(fd);
+        t->incident = fd;
+        fd = spool_subdir_open(t->spool->disk, t->incident, t->store->folder, false);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : err_trace(fd);
+        t->folder = fd;
         return 0;
+}
+
+/* All of them made, and then all synced: a journal is written once for all. What is there may have been made
+ * by one who died before syncing it. */
+static int folders_make(SpoolTrees *t, const char *incident)
+{
+        _cleanup_(closep) int hold = -1, incidents = -1;
+        Disk *disk = t->spool->disk;
+        int r;
+
+        hold = spool_hold_open(t->spool, t->store, true);
+        if (hold < 0)
+                return err_trace(hold);
+        incidents = subdir_make(disk, hold, "incidents");
+        if (incidents < 0)
+                return err_trace(incidents);
+        if (t->incident < 0)
+                t->incident = subdir_make(disk, incidents, incident);
+        if (t->incident < 0)
+                return err_trace(t->incident);
+        if (t->folder < 0)
+                t->folder = subdir_make(disk, t->incident, t->store->folder);
+        if (t->folder < 0)
+                return err_trace(t->folder);
+        r = disk_sync(disk, hold);
+        if (r == 0)
+                r = disk_sync(disk, incidents);
+        if (r == 0)
+                r = disk_sync(disk, t->incident);
+        return err_trace(r);
 }
 
 int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report)
 {
         int r;
 
-        r = folders_open(t, incident, true);
+        r = folders_make(t, incident);
         return r < 0 ? spool_fail(report, err_trace(r), "cannot make a folder in", t->store->settings->hold,
                                   NULL)
                      : 0;
@@ -169,6 +212,19 @@ int spool_tree_make(SpoolTrees *t, size_t d, SpoolSide side, SpoolReport *report
         int r;
 
         r = side == SIDE_STORE ? 0 : tree_open_hold(t, t->trees + d, side, true);
+        /* One that was there may be the clone of an exchange that never came. */
+        if (r == 0 && side != SIDE_STORE)
+                r = disk_sync(t->spool->disk, t->folder);
+        return r < 0 ? spool_fail(report, err_trace(r), "cannot make a folder in", t->store->settings->hold,
+                                  NULL)
+                     : 0;
+}
+
+int spool_clone_make(SpoolTrees *t, size_t d, SpoolReport *report)
+{
+        int r;
+
+        r = tree_open_hold(t, t->trees + d, SIDE_HOLD, true);
         return r < 0 ? spool_fail(report, err_trace(r), "cannot make a folder in", t->store->settings->hold,
                                   NULL)
                      : 0;
@@ -188,7 +244,7 @@ int spool_trees_open(SpoolTrees *ret, Spool *s, size_t store, const char *incide
         if (!t.trees)
                 return err_origin(-ENOMEM);
         if (incident) {
-                r = folders_open(&t, incident, false);
+                r = folders_open(&t, incident);
                 if (r < 0)
                         return spool_fail(report, r, "cannot open", t.store->settings->hold, NULL);
         }
