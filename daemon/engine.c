@@ -412,14 +412,13 @@ static void watch_tick(Watch *w)
                 watch_event(w, &ev);
         }
         if (w->acting) {
-                uint64_t done = 0, total = 0;
+                json_t *progress = watch_progress(w);
 
-                actuator_progress(w->ports.actuator, &done, &total);
-                if (total > 0)
-                        watch_publish(w, "progress",
-                                      json_pack("{s:s, s:I, s:I}", "text",
-                                                action_kind_to_string(w->incident.action), "done",
-                                                (json_int_t)done, "total", (json_int_t)total));
+                if (progress) {
+                        (void)json_set(progress, "text",
+                                       json_string(action_kind_to_string(w->incident.action)));
+                        watch_publish(w, "progress", progress);
+                }
         }
 }
 

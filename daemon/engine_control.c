@@ -74,24 +74,23 @@ static Reason watch_reason(const Watch *w)
         return w->incident.reason;
 }
 
-static json_t *watch_status(const Watch *w)
+static json_t *watch_status(Watch *w)
 {
+        json_t *progress = w->acting ? watch_progress(w) : NULL;
         char buf[USEC_RFC3339_MAX];
-        uint64_t done = 0, total = 0;
         const Incident *i = &w->incident;
         bool open = state_is_recovering(i->state);
 
-        if (w->acting)
-                actuator_progress(w->ports.actuator, &done, &total);
-        return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:{s:I, s:I}}", "service",
+        if (!progress)
+                progress = json_pack("{s:i, s:i}", "done", 0, "total", 0);
+        return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:I, s:I, s:I, s:I, s:o}", "service",
                          w->settings->name, "state", state_to_string(i->state), "since",
                          usec_rfc3339(buf, w->since), "incident", open && i->id[0] ? i->id : NULL, "mode",
                          mode_to_string(w->settings->mode), "reason", reason_to_string(watch_reason(w)),
                          "symptom", open ? symptom_kind_to_string(i->symptom) : NULL, "mail_waiting",
                          (json_int_t)diagnosis_waiting(w->diagnosis), "quarantined",
                          (json_int_t)w->n_quarantined, "trials", (json_int_t)i->trials, "crashes",
-                         (json_int_t)i->crashes, "progress", "done", (json_int_t)done, "total",
-                         (json_int_t)total);
+                         (json_int_t)i->crashes, "progress", progress);
 }
 
 static void handle_status(Engine *e, const ControlRequest *request, ControlReply *reply)

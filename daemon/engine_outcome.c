@@ -323,6 +323,9 @@ static void on_outcome(void *userdata, const Outcome *o)
         if (o->result == RESULT_FAILED || o->result == RESULT_TIMEOUT)
                 watch_note(w, o->reason, "%s: %s%s%s", action_word(o->kind), result_kind_to_string(o->result),
                            o->detail ? ": " : "", o->detail ? o->detail : "");
+        /* What it was ended for comes in place of its outcome. */
+        if (o->result == RESULT_FAILED && o->reason == REASON_INTERRUPTED)
+                (void)watch_take_word(w, &ev);
         watch_event(w, &ev);
         engine_leave(w->engine);
 }
@@ -413,6 +416,7 @@ void watch_perform(Watch *w, ActionKind kind, const Step *step)
         prepare(w, kind);
         r = action_fill(w, step, &a);
         w->acting = true;
+        w->counted_at = 0;
         if (r == 0)
                 r = actuator_perform(w->ports.actuator, &a, on_outcome, w);
         if (r < 0) {

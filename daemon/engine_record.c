@@ -220,6 +220,36 @@ void watch_alert(Watch *w, AlertKind kind, const char *text)
         watch_publish(w, "alert", json_pack("{s:s, s:s}", "kind", alert_kind_to_string(kind), "text", text));
 }
 
+/* How long the rest takes, if it goes on as it has so far; 0: too early to tell. */
+static usec_t time_remaining(Watch *w, uint64_t done, uint64_t total)
+{
+        usec_t passed = w->counted_at ? usec_sub(w->engine->now.mono, w->counted_at) : 0;
+
+        if (!w->counted_at) {
+                w->counted_at = w->engine->now.mono;
+                w->counted_from = done;
+        }
+        if (passed < USEC_PER_SEC || done <= w->counted_from)
+                return 0;
+        return (usec_t)((double)passed * (double)(total - done) / (double)(done - w->counted_from));
+}
+
+json_t *watch_progress(Watch *w)
+{
+        uint64_t done = 0, total = 0;
+        json_t *progress;
+        usec_t rest;
+
+        actuator_progress(w->ports.actuator, &done, &total);
+        if (total == 0 || done > total)
+                return NULL;
+        rest = time_remaining(w, done, total);
+        progress = json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total);
+        if (rest > 0)
+                (void)json_set(progress, "remaining_ms", json_integer((json_int_t)(rest / USEC_PER_MSEC)));
+        return progress;
+}
+
 void watch_publish(Watch *w, const char *event, json_t *members)
 {
         Publisher *p = &w->engine->ports.publisher;

@@ -286,10 +286,32 @@ static void watch_step(Watch *w, const Event *ev)
         watch_commit(w, &next, &step);
 }
 
+/* A pause does not wait for a million messages: it ends the move under way between two slices. */
+static bool ends_a_move(const Watch *w, EventKind e)
+{
+        ActionKind a = w->incident.action;
+
+        return e == EVENT_PAUSE && (a == ACTION_PLACE || a == ACTION_SET_ASIDE || a == ACTION_RESTORE);
+}
+
+bool watch_take_word(Watch *w, Event *ret)
+{
+        for (size_t k = 0; k < w->n_queue; k++)
+                if (ends_a_move(w, w->queue[k].kind)) {
+                        *ret = w->queue[k];
+                        w->n_queue--;
+                        memmove(w->queue + k, w->queue + k + 1, (w->n_queue - k) * sizeof(w->queue[0]));
+                        return true;
+                }
+        return false;
+}
+
 void watch_event(Watch *w, const Event *ev)
 {
         if (w->pending.active || w->acting) {
                 queue_push(w, ev);
+                if (w->acting && !w->operation.direct && ends_a_move(w, ev->kind))
+                        actuator_interrupt(w->ports.actuator);
                 return;
         }
         if (w->watching && recovery_cell(w->incident.state, ev->kind) == CELL_ACTS)

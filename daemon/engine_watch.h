@@ -75,9 +75,11 @@ struct Watch {
         Diagnosis *diagnosis;
         Finding finding; /* the last one that said something */
         Pending pending;
-        bool acting;     /* the actuator has an action of ours */
-        bool fresh;      /* the roster's places are those of this life of unjamd */
-        bool refreshing; /* an inventory is taken first; then comes: */
+        bool acting;           /* the actuator has an action of ours */
+        usec_t counted_at;     /* monotonic: its progress was first seen; 0: not yet */
+        uint64_t counted_from; /* ... and what it was */
+        bool fresh;            /* the roster's places are those of this life of unjamd */
+        bool refreshing;       /* an inventory is taken first; then comes: */
         Step deferred;
         Event queue[QUEUE_MAX];
         size_t n_queue;
@@ -153,6 +155,8 @@ void watch_event(Watch *w, const Event *ev);
 /* Does what a step that is on record names. */
 void watch_run(Watch *w, const Step *step);
 void watch_commit_retry(Watch *w);
+/* The word for which a move was interrupted, out of the queue. Return: is there one? */
+bool watch_take_word(Watch *w, Event *ret);
 /* Commits the records that wait and then performs @kind, beside the machine (an operator's operation). */
 void watch_commit_operation(Watch *w, ActionKind kind);
 
@@ -188,6 +192,8 @@ int watch_load(Watch *w, bool *ret_resume);
 void watch_forget_incident(Watch *w);
 
 /* engine_record.c */
+/* done, total and, if it can be told, remaining_ms of the action under way; NULL if it counts nothing. */
+json_t *watch_progress(Watch *w);
 /* Appends a record to those that wait for the next commit. @members is stolen, NULL on error means -ENOMEM.
  */
 int watch_record(Watch *w, AuditEvent event, json_t *members);

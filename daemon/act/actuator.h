@@ -71,6 +71,11 @@ typedef struct ActuatorOps {
         /* Progress of the action under way, in messages or files; 0 of 0 if it has none. */
         void (*progress)(Actuator *a, uint64_t *ret_done, uint64_t *ret_total);
         /*
+         * Asks the action under way to end between two slices, if it moves messages: it then has failed, with
+         * REASON_INTERRUPTED. What was moved stays moved, and the action can be repeated.
+         */
+        void (*interrupt)(Actuator *a);
+        /*
          * Maps an absolute path (of an open file, or named by a source) to a message. Return: 0 with
          * *@ret_store and the id inside @path, or ACTUATOR_E_NONE. Paths inside hold count as the store's.
          */
@@ -92,6 +97,10 @@ static inline int actuator_perform(Actuator *a, const Action *action, OutcomeHan
 static inline void actuator_progress(Actuator *a, uint64_t *ret_done, uint64_t *ret_total)
 {
         a->ops->progress(a, ret_done, ret_total);
+}
+static inline void actuator_interrupt(Actuator *a)
+{
+        a->ops->interrupt(a);
 }
 static inline int actuator_resolve(Actuator *a, const char *path, size_t *ret_store, const char **ret_id,
                                    size_t *ret_len)

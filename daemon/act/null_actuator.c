@@ -42,6 +42,11 @@ static void null_progress(Actuator *a, uint64_t *ret_done, uint64_t *ret_total)
         actuator_progress(((NullActuator *)a)->real, ret_done, ret_total);
 }
 
+static void null_interrupt(Actuator *a)
+{
+        (void)a; /* nothing is moved */
+}
+
 static int null_resolve(Actuator *a, const char *path, size_t *ret_store, const char **ret_id,
                         size_t *ret_len)
 {
@@ -60,6 +65,7 @@ static Actuator *null_free(Actuator *a)
 static const ActuatorOps null_ops = {
         .perform = null_perform,
         .progress = null_progress,
+        .interrupt = null_interrupt,
         .resolve = null_resolve,
         .free = null_free,
 };

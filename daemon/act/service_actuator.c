@@ -99,6 +99,8 @@ static Reason reason_of_errno(int r)
 {
         if (r == -EXDEV)
                 return REASON_RENAME_REFUSED;
+        if (r == -ECANCELED)
+                return REASON_INTERRUPTED;
         return r == -EBUSY ? REASON_STRANGER : REASON_ACTION_FAILED;
 }
 
@@ -277,6 +279,15 @@ static void service_progress(Actuator *actuator, uint64_t *ret_done, uint64_t *r
         *ret_total = a->task ? atomic_load(&a->task->job.total) : 0;
 }
 
+static void service_interrupt(Actuator *actuator)
+{
+        ServiceActuator *a = (ServiceActuator *)actuator;
+
+        if (a->task && (a->task->action.kind == ACTION_PLACE || a->task->action.kind == ACTION_SET_ASIDE ||
+                        a->task->action.kind == ACTION_RESTORE))
+                atomic_store(&a->task->job.cancel, true);
+}
+
 static int service_resolve(Actuator *actuator, const char *path, size_t *ret_store, const char **ret_id,
                            size_t *ret_len)
 {
@@ -306,6 +317,7 @@ static Actuator *service_free(Actuator *actuator)
 static const ActuatorOps service_ops = {
         .perform = service_perform,
         .progress = service_progress,
+        .interrupt = service_interrupt,
         .resolve = service_resolve,
         .free = service_free,
 };

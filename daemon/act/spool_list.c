@@ -114,7 +114,9 @@ static int collect_item(Collector *c, const SpoolSeen *seen, uint32_t message)
         r = arena_add(l, seen->path, seen->len, &item.path);
         if (r < 0)
                 return err_trace(r);
-        spool_list_tally(l, c->dir, c->side)->files += seen->kind == KIND_MESSAGE;
+        if (spool_list_tally(l, c->dir, c->side)->files++ % SPOOL_SLICE == 0 &&
+            spool_cancelled(c->how->report))
+                return err_origin(-ECANCELED);
         item.still = spool_was_still(c->how->report, &seen->folder_mtime);
         item.last =
                 seen->kind == KIND_MESSAGE && layout_is_last(c->trees->store->layout, seen->path, seen->len);

@@ -94,7 +94,8 @@ static int scan_message(Scan *s, const SpoolSeen *seen)
         uint32_t i;
         int r;
 
-        tally->files++;
+        if (tally->files++ % SPOOL_SLICE == 0 && spool_cancelled(s->report))
+                return err_origin(-ECANCELED);
         tally->last += layout_is_last(s->spool->stores[s->store].layout, seen->path, seen->len);
         r = roster_add(s->roster, (unsigned)s->store, seen->id, seen->id_len, &i);
         if (r < 0)

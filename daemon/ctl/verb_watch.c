@@ -117,12 +117,23 @@ static void show_message(const Watching *w, const json_t *e)
         }
 }
 
+static void show_remaining(const Watching *w, const json_t *progress)
+{
+        json_int_t seconds = (number(progress, "remaining_ms") + 999) / 1000;
+
+        if (seconds >= 120)
+                fprintf(w->c->out, ", about %" JSON_INTEGER_FORMAT " min left", (seconds + 59) / 60);
+        else if (seconds > 0)
+                fprintf(w->c->out, ", about %" JSON_INTEGER_FORMAT " s left", seconds);
+}
+
 static void show_progress(const Watching *w, const json_t *e)
 {
         print_text(w, "", word(e, "text"));
         if (json_object_get(e, "total"))
                 fprintf(w->c->out, ": %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT, number(e, "done"),
                         number(e, "total"));
+        show_remaining(w, e);
         if (json_object_get(e, "candidates"))
                 fprintf(w->c->out,
                         ": %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " messages not yet cleared",
@@ -190,6 +201,7 @@ static void show_figures(Watching *w, const json_t *s)
         if (number(progress, "total") > 0)
                 fprintf(w->c->out, ", %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT,
                         number(progress, "done"), number(progress, "total"));
+        show_remaining(w, progress);
 }
 
 /* Is there anything new in it for one who reads line by line? */

@@ -185,6 +185,7 @@ static const char *const reason_table[] = {
         [REASON_BUDGET_HOUR] = "budget_hour",
         [REASON_UNKILLABLE] = "unkillable",
         [REASON_STRANGER] = "stranger",
+        [REASON_INTERRUPTED] = "interrupted",
         [REASON_NOT_A_MESSAGE] = "not_a_message",
         [REASON_SEARCH_GAVE_UP] = "search_gave_up",
         [REASON_RECORD_UNAVAILABLE] = "record_unavailable",
@@ -240,6 +241,8 @@ static const char *const reason_sentences[] = {
         [REASON_BUDGET_TRIALS] = "The recovery used all of its max_trials starts.",
         [REASON_BUDGET_HOUR] = "There were max_per_hour recoveries within the last hour already.",
         [REASON_UNKILLABLE] = "A process survives SIGKILL; it waits inside the kernel, mostly for a disk.",
+        [REASON_INTERRUPTED] = "It was ended between two messages because an operator has spoken; what was "
+                               "moved stays moved.",
         [REASON_STRANGER] = "A process that does not belong to the service holds a file of the store open.",
         [REASON_NOT_A_MESSAGE] = "The service fails with all stores empty, so no message is to blame.",
         [REASON_SEARCH_GAVE_UP] = "The search for the culprit did not come to a clear answer.",

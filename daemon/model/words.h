@@ -217,6 +217,7 @@ typedef enum Reason {
         REASON_BUDGET_HOUR,   /* max_per_hour recoveries were spent */
         REASON_UNKILLABLE,    /* a process survives SIGKILL (state D) */
         REASON_STRANGER,      /* a process that is not of the service holds a file of the store */
+        REASON_INTERRUPTED,   /* ended between two slices, for an operator's word */
         REASON_NOT_A_MESSAGE, /* all stores empty and still failing */
         REASON_SEARCH_GAVE_UP,
         REASON_RECORD_UNAVAILABLE, /* the record cannot be written */

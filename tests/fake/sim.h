@@ -72,6 +72,9 @@ void sim_log(Sim *s, const LogEntry *entry);
 /* An operator stops the service. */
 void sim_operator_stop(Sim *s);
 
+/* The action under way, or ACTION_NONE. */
+ActionKind sim_acting(const Sim *s);
+
 const SimMessage *sim_message(const Sim *s, size_t i);
 size_t sim_n_messages(const Sim *s);
 bool sim_running(const Sim *s);

@@ -82,6 +82,22 @@ static void set_aside(Sim *s)
                         s->messages[k].place = PLACE_HOLD;
 }
 
+/* Ended between two slices: the first half has been moved. */
+static void move_in_part(Sim *s, Outcome *o)
+{
+        size_t n = s->n_messages;
+
+        s->n_messages = n / 2;
+        if (s->action.kind == ACTION_SET_ASIDE)
+                set_aside(s);
+        else
+                place(s);
+        s->n_messages = n;
+        s->interrupted = false;
+        o->result = RESULT_FAILED;
+        o->reason = REASON_INTERRUPTED;
+}
+
 static void quarantine(Sim *s, Outcome *o, Message *messages)
 {
         size_t n = 0;
@@ -215,6 +231,8 @@ static void perform_end(Sim *s, void *data)
             (o.kind == ACTION_PLACE || o.kind == ACTION_SET_ASIDE || o.kind == ACTION_PURGE)) {
                 o.result = RESULT_FAILED;
                 o.reason = REASON_STRANGER;
+        } else if (s->interrupted) {
+                move_in_part(s, &o);
         } else {
                 act(s, &o, messages);
         }
@@ -266,6 +284,14 @@ static void progress(Actuator *a, uint64_t *ret_done, uint64_t *ret_total)
         *ret_done = *ret_total = 0;
 }
 
+static void interrupt(Actuator *a)
+{
+        Sim *s = (Sim *)((char *)a - offsetof(Sim, actuator));
+
+        assert(s->done);
+        s->interrupted = true;
+}
+
 static int resolve(Actuator *a, const char *path, size_t *ret_store, const char **ret_id, size_t *ret_len)
 {
         (void)a;
@@ -275,7 +301,14 @@ static int resolve(Actuator *a, const char *path, size_t *ret_store, const char 
         return 0;
 }
 
-static const ActuatorOps ops = { .perform = perform, .progress = progress, .resolve = resolve };
+static const ActuatorOps ops = {
+        .perform = perform, .progress = progress, .interrupt = interrupt, .resolve = resolve
+};
+
+ActionKind sim_acting(const Sim *s)
+{
+        return s->done ? s->action.kind : ACTION_NONE;
+}
 
 void sim_actuator_init(Sim *s)
 {

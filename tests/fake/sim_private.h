@@ -52,6 +52,7 @@ struct Sim {
         /* the action under way */
         Action action;
         OutcomeHandler done;
+        bool interrupted; /* the action under way is to end in the middle */
         void *userdata;
         bool ran;
         unsigned n_acts;

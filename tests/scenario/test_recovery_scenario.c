@@ -293,6 +293,15 @@ static void pause_keeps_hands_off(void **state)
         sim_free(s);
 }
 
+static void run_until_acting(Sim *s, ActionKind kind)
+{
+        for (unsigned k = 0; sim_acting(s) != kind; k++) {
+                if (k > 200000)
+                        fail_msg("no %s", action_kind_to_string(kind));
+                sim_run(s, sim_now(s) + 5 * USEC_PER_MSEC);
+        }
+}
+
 static size_t count_place(const Sim *s, uint8_t place)
 {
         size_t n = 0;
@@ -300,6 +309,41 @@ static size_t count_place(const Sim *s, uint8_t place)
         for (size_t k = 0; k < sim_n_messages(s); k++)
                 n += sim_message(s, k)->place == place;
         return n;
+}
+
+/* In the middle of a move: it ends between two slices, and goes on from there. */
+static void pause_ends_a_move(void **state)
+{
+        static const ActionKind kinds[] = { ACTION_SET_ASIDE, ACTION_PLACE, ACTION_RESTORE };
+
+        (void)state;
+        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+                /* With a budget that is spent at once it gives up, and restores. */
+                SimConfig c = { .n_messages = 50,
+                                .mode = MODE_ACT,
+                                .max_trials = kinds[k] == ACTION_RESTORE ? 3 : 0 };
+                Sim *s = sim_new(&c);
+                size_t held;
+                bool ok = false;
+
+                sim_poison(s, 31, POISON_CRASH, 0);
+                run_until_acting(s, kinds[k]);
+                held = count_place(s, PLACE_HOLD);
+                (void)sim_ask(s, "pause", json_pack("{s:s}", "service", "imc"), &ok);
+                sim_run(s, sim_now(s) + USEC_PER_MIN);
+                assert_true(ok);
+                assert_int_equal(sim_acting(s), ACTION_NONE);
+                assert_false(sim_running(s));
+                if (kinds[k] != ACTION_RESTORE)
+                        assert_int_not_equal(count_place(s, PLACE_HOLD), held);
+                assert_true(count_place(s, PLACE_HOLD) > 0 || kinds[k] == ACTION_RESTORE);
+                (void)sim_ask(s, "resume", json_pack("{s:s}", "service", "imc"), &ok);
+                assert_true(sim_run_closed(s, 3 * HOUR));
+                sim_run(s, sim_now(s) + USEC_PER_MIN);
+                if (kinds[k] != ACTION_RESTORE)
+                        check_outcome(s);
+                sim_free(s);
+        }
 }
 
 static void an_operator_releases_and_deletes(void **state)
@@ -430,6 +474,7 @@ int main(void)
                 cmocka_unit_test(an_operators_stop_is_no_failure),
                 cmocka_unit_test(without_a_record_nothing_is_done),
                 cmocka_unit_test(pause_keeps_hands_off),
+                cmocka_unit_test(pause_ends_a_move),
                 cmocka_unit_test(an_operator_releases_and_deletes),
                 cmocka_unit_test(an_operator_restores_what_is_held),
                 cmocka_unit_test(the_hourly_budget),

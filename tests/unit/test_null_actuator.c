@@ -32,6 +32,12 @@ static void progress(Actuator *a, uint64_t *ret_done, uint64_t *ret_total)
         *ret_total = 4;
 }
 
+static void interrupt(Actuator *a)
+{
+        (void)a;
+        fail(); /* nothing is moved that could be interrupted */
+}
+
 static int resolve(Actuator *a, const char *path, size_t *ret_store, const char **ret_id, size_t *ret_len)
 {
         (void)a;
@@ -48,7 +54,7 @@ static Actuator *release(Actuator *a)
 }
 
 static const ActuatorOps ops = {
-        .perform = perform, .progress = progress, .resolve = resolve, .free = release
+        .perform = perform, .progress = progress, .interrupt = interrupt, .resolve = resolve, .free = release
 };
 
 static void take(void *userdata, const Outcome *o)
