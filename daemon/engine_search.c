@@ -1,9 +1,10 @@
 /*
  * engine_search - between messages and the search: suspects, candidates, who is to be held
  *
- * The search (decide/isolate) counts candidates 0..n-1; `candidates` maps them to roster indices. It is made
- * from what is in hold when the search begins, and grows with mail that arrives meanwhile. Evidence becomes
- * weight here: a message that was in flight weighs SUSPECT_WEIGHT, one that a log line named NAMED_WEIGHT.
+ * The search (decide/isolate) counts candidates 0..n-1; `candidates` maps them to roster indices. It is
+ * made from what is in hold when the search begins, and grows with mail that arrives meanwhile. Evidence
+ * becomes weight here: a message that was in flight weighs SUSPECT_WEIGHT, one that a log line named
+ * NAMED_WEIGHT.
  *
  * Test: tests/scenario/test_recovery_scenario.c
  */
@@ -11,6 +12,9 @@
 #include "model/json.h"
 
 #include <string.h>
+
+/* So many convictions without one message cleared say that it is not the messages. */
+#define EACH_FAILS 5
 
 #define SUSPECT_WEIGHT 1000.0
 #define NAMED_WEIGHT   50.0
@@ -214,7 +218,9 @@ static int search_grow(Watch *w)
         return r;
 }
 
-/* May this trial begin without a stop: it takes nothing out of a store, and the layouts allow the return? */
+/*
+ * May this trial begin without a stop: it takes nothing out of a store, and the layouts allow the return?
+ */
 static bool plan_is_live(const Watch *w, const uint64_t *release)
 {
         for (size_t k = 0; k < w->n_candidates; k++) {
@@ -243,6 +249,24 @@ static int plan_take(Watch *w, const uint64_t *release)
         return 0;
 }
 
+/*
+ * Where each message fails by itself and none was ever cleared, no message is to blame: the relay is down,
+ * or the way out is not configured. Convicting on would end with all mail in quarantine.
+ */
+static bool each_fails(const Watch *w)
+{
+        size_t convicted = 0;
+
+        for (size_t k = 0; k < w->n_candidates; k++) {
+                CandidateState state = isolate_state(w->search, k);
+
+                if (state == CANDIDATE_CLEARED)
+                        return false;
+                convicted += state == CANDIDATE_CONVICTED;
+        }
+        return convicted >= EACH_FAILS;
+}
+
 int watch_plan(Watch *w, Event *ret)
 {
         const uint64_t *release = NULL;
@@ -252,6 +276,11 @@ int watch_plan(Watch *w, Event *ret)
         if (r < 0)
                 return r;
         w->memory_dirty = w->memory.search_changed = true;
+        if (each_fails(w)) {
+                ev.reason = REASON_NOT_A_MESSAGE;
+                *ret = ev;
+                return 0;
+        }
         switch (isolate_next(w->search, &release)) {
         case ISOLATE_TRIAL:
                 r = plan_take(w, release);

@@ -2,11 +2,11 @@
  * causes - is it the configuration rather than a message?
  *
  * Called by the actuator with COLLECT, before any mail is touched, and by the engine now and then while the
- * service is healthy. A round starts the worker's look at the stores and up to four programs; as one ends the
- * next begins, and when the last has ended the round is judged and done() called.
+ * service is healthy. A round starts the worker's look at the stores and up to four programs; as one ends
+ * the next begins, and when the last has ended the round is judged and done() called.
  *
- * Guarantees: checks change nothing (they run read-only where the runner can see to that); a check that could
- * not be made is not a fault found; done() comes from the loop, never from within causes_run(); after
+ * Guarantees: checks change nothing (they run read-only where the runner can see to that); a check that
+ * could not be made is not a fault found; done() comes from the loop, never from within causes_run(); after
  * causes_free() nothing of it is called any more, though a disk that hangs may keep the worker's part busy.
  *
  * Diagnostics: what goes wrong with one check is that check's result. Test: tests/unit/test_causes.c.
@@ -30,6 +30,11 @@
 #define DETAIL_MAX 2048
 /* A disk that takes longer to say how full it is does not work. */
 #define STORES_TIMEOUT (10 * USEC_PER_SEC)
+/*
+ * And twice the time after which waiting mail is missed: a service that has a fault for so long lives with
+ * it.
+ */
+#define BASELINE_TIME (10 * USEC_PER_MIN)
 
 /* unjamd's own checks, behind the configured ones. */
 enum {
@@ -74,6 +79,8 @@ struct Causes {
         Check *checks;
         size_t n_checks;
         Baseline *baseline; /* n_checks + N_OWN, as the results */
+        /* since when one that had passed fails while the service seems healthy; 0: it does not */
+        usec_t *failing;
         CauseResult *results;
         char *state; /* what evidence says of rebuildable state */
 
@@ -110,8 +117,29 @@ static void results_clear(Causes *c)
 }
 
 /*
- * What the effect of a fault is, given what was seen while the service was healthy: it works in spite of this
- * one, so this one is no reason to leave it down.
+ * A fault that stops the mail is there for a while before mail has waited long enough to be missed, and so
+ * the service seems healthy with it. Only one that lasts longer than that is one which it can live with.
+ */
+static void baseline_take(Causes *c, size_t i, bool found)
+{
+        const StallSettings *stall = &c->service->stall;
+        usec_t now = now_read().mono, limit = stall->enabled ? 2 * stall->after : 0;
+
+        if (!found) {
+                c->baseline[i] = BASELINE_PASSED;
+                c->failing[i] = 0;
+                return;
+        }
+        if (c->baseline[i] == BASELINE_PASSED && c->failing[i] == 0)
+                c->failing[i] = now;
+        if (c->baseline[i] == BASELINE_UNKNOWN ||
+            usec_sub(now, c->failing[i]) >= usec_add(limit, BASELINE_TIME))
+                c->baseline[i] = BASELINE_FAILED;
+}
+
+/*
+ * What the effect of a fault is, given what was seen while the service was healthy: it works in spite of
+ * this one, so this one is no reason to leave it down.
  */
 static void result_weigh(Causes *c, size_t i)
 {
@@ -120,7 +148,7 @@ static void result_weigh(Causes *c, size_t i)
         if (!r->known)
                 return;
         if (c->healthy)
-                c->baseline[i] = r->found ? BASELINE_FAILED : BASELINE_PASSED;
+                baseline_take(c, i, r->found);
         if (i == c->n_checks + OWN_SUPERVISOR)
                 return; /* two supervisors work side by side until both act */
         if (r->found && r->effect == EFFECT_VETO && c->baseline[i] == BASELINE_FAILED)
@@ -459,8 +487,9 @@ int causes_new(Causes **ret, const ServiceSettings *service, Runner *runner, Wor
         };
         c->checks = calloc(c->n_checks + 1, sizeof(Check));
         c->baseline = calloc(n_results(c), sizeof(Baseline));
+        c->failing = calloc(n_results(c), sizeof(usec_t));
         c->results = calloc(n_results(c), sizeof(CauseResult));
-        if (!c->checks || !c->baseline || !c->results)
+        if (!c->checks || !c->baseline || !c->failing || !c->results)
                 r = err_origin(-ENOMEM);
         for (size_t i = 0; r == 0 && i < c->n_checks; i++)
                 r = check_init(c, c->checks + i, i);
@@ -487,6 +516,7 @@ Causes *causes_free(Causes *c)
         free(c->results);
         free(c->state);
         free(c->baseline);
+        free(c->failing);
         free(c->checks);
         free(c);
         return NULL;

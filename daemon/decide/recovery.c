@@ -127,7 +127,7 @@ static void incident_open(Machine *m)
                 .opened = m->now->wall,
                 .deadline = usec_add(m->now->mono, m->l->max_time),
                 .symptom = m->e->symptom,
-                .hang = symptom_is_hang(m->e->symptom),
+                .hang = m->e->symptom == SYMPTOM_STALLED,
                 .was_running = true,
                 .result = CLOSE_RECOVERED,
         };
@@ -242,7 +242,7 @@ static void trial_failed(Machine *m)
 
         i->crashes++;
         i->failing = true;
-        i->hang = symptom_is_hang(m->e->symptom);
+        i->hang = m->e->symptom == SYMPTOM_STALLED;
         if (m->e->failing_after > i->failing_after)
                 i->failing_after = m->e->failing_after;
         machine_go(m, i->state, ACTION_COLLECT, REASON_TRIAL_FAILED);
@@ -382,7 +382,8 @@ static void plan_done(Machine *m)
 
 static void plan_gave_up(Machine *m)
 {
-        ladder_give_up(m, REASON_SEARCH_GAVE_UP);
+        ladder_give_up(m,
+                       m->e->reason == REASON_NOT_A_MESSAGE ? REASON_NOT_A_MESSAGE : REASON_SEARCH_GAVE_UP);
 }
 
 static void quarantining_done(Machine *m)

@@ -69,6 +69,9 @@ static bool status_enters(const RunWatch *w, const ServiceStatus *s)
 {
         if (!w->known || w->run != s->run || invocation_differs(w, s))
                 return true;
+        /* What was taken for the end of an operator's stop is the end of a restart that failed. */
+        if (s->run == RUN_FAILED && w->operator_stop && !s->operator_stop)
+                return true;
         /* Without invocations, only the time tells two runs apart; it may be converted between clocks. */
         return !s->invocation && s->since > usec_add(w->told_since, 10 * USEC_PER_MSEC);
 }

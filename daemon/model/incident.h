@@ -74,7 +74,7 @@ typedef struct Incident {
         usec_t opened;        /* wall */
         usec_t deadline;      /* monotonic: max_time; set anew when resumed */
         usec_t failing_after; /* how long the failure took from a start, longest seen; 0: not known */
-        bool hang; /* the failure is a hang (unresponsive, stalled, start or stop hung), not a death */
+        bool hang; /* the failure is mail that stands still: a trial in which it does again has failed */
         uint64_t n_suspects; /* held on the suspects' rung */
         uint64_t n_culprits;
 } Incident;

@@ -2,14 +2,15 @@
  * unit_watch - one systemd unit over D-Bus
  *
  * Made by unit, one for each unit of a service. The order matters: LoadUnit resolves the name (signals come
- * from the object of the real name, also for an alias), then the match for PropertiesChanged, then GetAll; so
- * nothing that happens after the state was read is missed. systemd sends the changes of the service interface
- * before those of the unit interface, so a state is taken as whole when the latter have come.
+ * from the object of the real name, also for an alias), then the match for PropertiesChanged, then GetAll;
+ * so nothing that happens after the state was read is missed. systemd sends the changes of the service
+ * interface before those of the unit interface, so a state is taken as whole when the latter have come.
  *
- * Who stopped it? systemd does not tell in the unit's state: a stop by an operator and an exit with status 0
- * look alike. So jobs are followed: a job of a stopping kind that is not ours is an operator's stop (or that
- * of something which stops it in their name, as a shutdown). Its kind is asked for; but it may have gone
- * before the answer, so a job that began while the unit was up, and under which it goes down, is a stop too.
+ * Who stopped it? systemd does not tell in the unit's state: a stop by an operator and an exit with status
+ * 0 look alike. So jobs are followed: a job of a stopping kind that is not ours is an operator's stop (or
+ * that of something which stops it in their name, as a shutdown). Its kind is asked for; but it may have
+ * gone before the answer, so a job that began while the unit was up, and under which it goes down, is a
+ * stop too.
  *
  * A call that fails leaves the state as it was, or unknown; the next signal or a look of unit.c tries
  * again.
@@ -191,6 +192,12 @@ void unit_watch_job_removed(UnitWatch *u, uint32_t id, const char *result)
         if (strcmp(result, "done") == 0 && job_keeps_down(u))
                 job_is_stop(u);
         u->job = 0;
+        /*
+         * The start in a restart came to nothing: it is wanted up. A stop that ends with the unit down is
+         * "done".
+         */
+        if (u->job_kind == JOB_STOPS && strcmp(result, "failed") == 0)
+                u->facts.stop_asked = u->operator_stop = false;
         /* A stop that was given up, or the first half of a restart: it is wanted up. */
         if (u->job_kind == JOB_STOPS && unit_state_is_up(&u->state))
                 u->facts.stop_asked = u->operator_stop = false;
@@ -232,7 +239,9 @@ static void invocation_take(UnitWatch *u)
                 return;
         text_hex(id, u->state.invocation, sizeof(u->state.invocation));
         if (strcmp(id, u->invocation) != 0) {
-                /* The first one is taken as it is found; one that systemd's own Restart= made is nobody's. */
+                /*
+                 * The first one is taken as it is found; one that systemd's own Restart= made is nobody's.
+                 */
                 bool first = *u->invocation == 0, automatic = u->state.n_restarts > u->n_restarts;
                 u->by_other = !first && !automatic && !u->ours;
                 memcpy(u->invocation, id, sizeof(id));

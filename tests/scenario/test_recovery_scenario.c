@@ -34,7 +34,9 @@ static json_int_t ledger(const Sim *s, const char *key)
         return json_integer_value(json_object_get(json_object_get(data, "ledger"), key));
 }
 
-/* Every message is where it should be: culprits quarantined, all others delivered; and the ledger agrees. */
+/*
+ * Every message is where it should be: culprits quarantined, all others delivered; and the ledger agrees.
+ */
 static void check_outcome(const Sim *s)
 {
         size_t culprits = 0, delivered = 0;
@@ -114,6 +116,29 @@ static void culprits_of_two_kinds(void **state)
                         assert_int_equal(ledger(s, "unaccounted"), 0);
                 sim_free(s);
         }
+}
+
+/*
+ * Whatever is tried fails, as with a relay that is down: no message is to blame, and all of them are put
+ * back.
+ */
+static void each_message_fails(void **state)
+{
+        SimConfig c = { .n_messages = 12, .mode = MODE_ACT };
+        Sim *s = sim_new(&c);
+        const json_t *data;
+
+        (void)state;
+        for (size_t k = 0; k < 12; k++)
+                sim_poison(s, k, POISON_HANG, 0);
+        assert_true(sim_run_closed(s, 2 * HOUR));
+        data = json_object_get(sim_last(s, AUDIT_INCIDENT_CLOSED), "data");
+        assert_string_equal(json_string_value(json_object_get(data, "result")), "escalated");
+        assert_int_equal(n_culprits(s), 0);
+        assert_int_equal(ledger(s, "quarantined"), 0);
+        assert_int_equal(ledger(s, "held"), 0);
+        assert_int_equal(ledger(s, "unaccounted"), 0);
+        sim_free(s);
 }
 
 static void the_second_store(void **state)
@@ -463,6 +488,7 @@ int main(void)
                 cmocka_unit_test(a_hang_with_the_file_held_open),
                 cmocka_unit_test(crashes_without_any_evidence),
                 cmocka_unit_test(culprits_of_two_kinds),
+                cmocka_unit_test(each_message_fails),
                 cmocka_unit_test(the_second_store),
                 cmocka_unit_test(mail_that_arrives_meanwhile),
                 cmocka_unit_test(corrupt_rebuildable_state_moves_no_mail),

@@ -229,6 +229,18 @@ static void test_only_a_veto_is_weakened(void **state)
         assert_int_equal(round_of_one(f, false, 1)[0].effect, EFFECT_REMEDY);
 }
 
+/* What has just broken is no fault to live with, though nobody has missed the mail yet. */
+static void test_a_fault_that_is_new(void **state)
+{
+        Fixture *f = *state;
+
+        f->checks[0].effect = EFFECT_VETO;
+        make(f, 1);
+        round_of_one(f, true, 0);
+        round_of_one(f, true, 1);
+        assert_int_equal(round_of_one(f, false, 1)[0].effect, EFFECT_VETO);
+}
+
 /* What evidence says of a file is a cause of the next round, and of that one only. */
 static void test_state_by_evidence(void **state)
 {
@@ -426,6 +438,7 @@ int main(void)
                 TEST(test_what_is_run),
                 TEST(test_a_veto_needs_a_change),
                 TEST(test_only_a_veto_is_weakened),
+                TEST(test_a_fault_that_is_new),
                 TEST(test_state_by_evidence),
                 TEST(test_own_checks_have_a_baseline_too),
                 TEST(test_match),

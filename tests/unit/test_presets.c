@@ -159,6 +159,7 @@ static const Name mailman3[] = {
         { "queue", "1795352785.6619384+da39a3ee5e6b4b0d3255bfef95601890afd80709.bak",
           "1795352785.6619384+da39a3ee5e6b4b0d3255bfef95601890afd80709", false },
         { "queue", "1795352785.6619384+da39a3ee5e6b4b0d3255bfef95601890afd80709.pck.tmp", NULL, false },
+        { "queue", "foreign.pck", "foreign", false }, /* it kills its runner */
         {},
 };
 static const Name courier[] = {

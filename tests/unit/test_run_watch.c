@@ -125,6 +125,24 @@ static void test_without_invocation(void **state)
         run_watch_deinit(&w);
 }
 
+/* systemctl restart whose start fails: told as a stop at first. */
+static void test_failed_restart(void **state)
+{
+        RunNews news;
+        RunWatch w;
+
+        (void)state;
+        assert_int_equal(run_watch_init(&w, &service), 0);
+        feed(&w, (ServiceStatus){ .run = RUN_RUNNING, .invocation = "a" }, 10);
+        news = feed(&w, (ServiceStatus){ .run = RUN_FAILED, .invocation = "a", .operator_stop = true }, 20);
+        assert_false(news.failed);
+        news = feed(&w, (ServiceStatus){ .run = RUN_FAILED, .invocation = "a", .result = "exit-code" }, 21);
+        assert_true(news.failed && news.gave_up);
+        news = feed(&w, (ServiceStatus){ .run = RUN_FAILED, .invocation = "a", .result = "exit-code" }, 22);
+        assert_false(news.failed);
+        run_watch_deinit(&w);
+}
+
 static void test_operators(void **state)
 {
         RunWatch w;
@@ -147,9 +165,8 @@ static void test_operators(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_every_pair),
-                cmocka_unit_test(test_kinds),
-                cmocka_unit_test(test_without_invocation),
+                cmocka_unit_test(test_every_pair),         cmocka_unit_test(test_kinds),
+                cmocka_unit_test(test_without_invocation), cmocka_unit_test(test_failed_restart),
                 cmocka_unit_test(test_operators),
         };
 

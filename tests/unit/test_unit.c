@@ -178,6 +178,26 @@ static void test_operator_restart(void **state)
                 assert_int_not_equal(f->w.seen[i].o.service.run, RUN_FAILED);
 }
 
+/* A restart by an operator whose start fails: the operator wanted it up. */
+static void test_operator_restart_fails(void **state)
+{
+        Fixture *f = *state;
+        FakeUnit *u = &f->units[0];
+
+        f->job_type = "restart";
+        start(f, 1);
+        emit_job(f, u, 7);
+        set_state(f, u, "deactivating", "stop-sigterm");
+        watcher_until(&f->w, last(f)->operator_stop);
+        u->code = CLD_EXITED;
+        u->status = 1;
+        u->result = "exit-code";
+        set_state(f, u, "failed", "failed");
+        emit_job_removed(f, u, "failed");
+        emit_changed(f, u);
+        watcher_until(&f->w, watcher_last_run(&f->w, RUN_FAILED) && !last(f)->operator_stop);
+}
+
 /* systemctl stop on a unit that has failed: the operator wants it down. */
 static void test_operator_stop_of_failed(void **state)
 {
@@ -383,13 +403,21 @@ static void test_lost_connection(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_running_then_crash), TEST(test_exit_zero),
-                TEST(test_operator_stop),      TEST(test_operator_stop_timeout),
-                TEST(test_our_stop_and_start), TEST(test_our_kill),
-                TEST(test_automatic_restart),  TEST(test_wrappers),
-                TEST(test_several_units),      TEST(test_masked),
-                TEST(test_never_ran),          TEST(test_lost_connection),
-                TEST(test_operator_restart),   TEST(test_operator_stop_of_failed),
+                TEST(test_running_then_crash),
+                TEST(test_exit_zero),
+                TEST(test_operator_stop),
+                TEST(test_operator_stop_timeout),
+                TEST(test_our_stop_and_start),
+                TEST(test_our_kill),
+                TEST(test_automatic_restart),
+                TEST(test_wrappers),
+                TEST(test_several_units),
+                TEST(test_masked),
+                TEST(test_never_ran),
+                TEST(test_lost_connection),
+                TEST(test_operator_restart),
+                TEST(test_operator_restart_fails),
+                TEST(test_operator_stop_of_failed),
                 TEST(test_start_of_failed),
         };
 
