@@ -114,6 +114,11 @@ static void store_read(Loader *l, const config_setting_t *group, void *item)
             !has_state(store))
                 loader_fault(l, setting_member(group, "dirs"),
                              "dirs: holds no directory; write dirs = [ \"/path/of/directory\" ]");
+        /* Whoever goes through them need not ask whether there are any. */
+        if (!store->dirs)
+                store->dirs = calloc(1, sizeof(*store->dirs));
+        if (!store->dirs)
+                loader_fail(l, -ENOMEM);
 }
 
 /* The table of an incident's messages has one byte for the store (model/message.h). */

@@ -95,7 +95,7 @@ typedef struct LockSettings {
 
 typedef struct StoreSettings {
         char *name;
-        char **dirs;    /* absolute, normalised; NULL: it has no messages, only state */
+        char **dirs;    /* absolute, normalised; never NULL; empty: it has no messages, only state */
         char **exclude; /* fnmatch patterns on the path below a directory: never touched */
         LayoutSettings layout;
         char *hold; /* absolute; always set after validation */

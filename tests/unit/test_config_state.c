@@ -47,7 +47,8 @@ static void test_no_messages(void **state)
                 "recreate = ( { path = \"/x\"; kind = \"file\"; mode = \"0600\"; owner = \"no-such-user\"; "
                 "group = \"no-such-group\"; } ); } ); } );");
         s = tree_load(t, CONFIG_READ_ONLY, NULL);
-        assert_null(s->services[0].stores[0].dirs);
+        assert_non_null(s->services[0].stores[0].dirs);
+        assert_null(s->services[0].stores[0].dirs[0]);
         assert_int_equal(s->services[0].stores[0].recreate[0].kind, FILE_REGULAR);
 }
 
