@@ -32,10 +32,11 @@ class Cyrus(Server):
 
 
 def test_cyrus_master_stopped(context):
-    """kill -STOP of the master: the socket takes connections, and no child comes to speak."""
+    """kill -STOP of the master and its children: the socket takes connections, and nobody speaks."""
     server = Cyrus(context)
     server.begin()
-    server.m.run("kill", "-STOP", server.m.property(server.unit, "MainPID"))
+    pids = server.m.run("pgrep", "-u", "cyrus").stdout.split()
+    server.m.run("kill", "-STOP", *pids)
     server.check_healed()
     server.check_symptom("unresponsive")
 

@@ -80,13 +80,11 @@ def test_sendmail_configuration(context):
 
 
 def test_sendmail_daemon_stopped(context):
-    """kill -STOP of the daemon."""
+    """kill -STOP of the daemon. The start that cures it runs the queue."""
     server = IdleSendmail(context)
     waiting = server.begin(8)
-    before = server.spool()
     server.m.run("kill", "-STOP", server.pid())
-    closed = server.check_healed(before)
+    closed = server.check_healed()
     server.check_symptom("unresponsive")
-    server.m.run("sendmail", "-q", "-v", check=False)
     server.check_mail(closed, waiting.values())
     wait(lambda: not server.waiting(), 20, "the queue to run empty")
