@@ -160,8 +160,11 @@ static void take_finding(Watch *w, const Finding *f)
         }
         if (w->shutdown)
                 return;
-        if (state_is_recovering(w->incident.state) && (ev.kind != EVENT_STAND_DOWN || !w->watching))
+        if (state_is_recovering(w->incident.state) && (ev.kind != EVENT_STAND_DOWN || !w->watching)) {
+                if (f->verdict == VERDICT_FAULT && !w->watching)
+                        w->missed = true;
                 return;
+        }
         watch_event(w, &ev);
 }
 
@@ -170,14 +173,21 @@ void watch_unpause(Watch *w)
         Event ev = { .kind = EVENT_RESUME, .reason = REASON_OPERATOR, .alive = w->run == RUN_RUNNING };
 
         watch_event(w, &ev);
-        if (w->finding.verdict == VERDICT_FAULT) { /* it was confirmed while nobody listened */
-                ev = (Event){ .kind = EVENT_FAULT,
-                              .reason = w->finding.reason,
-                              .symptom = w->finding.symptom.kind,
-                              .alive = w->run == RUN_RUNNING };
-                watch_incident_id(w, ev.id);
-                watch_event(w, &ev);
-        }
+        watch_tell_fault(w);
+}
+
+void watch_tell_fault(Watch *w)
+{
+        Event ev = { .kind = EVENT_FAULT,
+                     .reason = w->finding.reason,
+                     .symptom = w->finding.symptom.kind,
+                     .alive = w->run == RUN_RUNNING };
+
+        w->missed = false;
+        if (w->finding.verdict != VERDICT_FAULT)
+                return;
+        watch_incident_id(w, ev.id);
+        watch_event(w, &ev);
 }
 
 /* unjamd is the parent of an embedded service: it starts it when it finds it stopped. */
@@ -265,6 +275,7 @@ void watch_begin_trial(Watch *w)
                 .hang = w->incident.hang,
         };
 
+        w->missed = false; /* that was about another run */
         trial_begin(&w->trial, &config, w->engine->now.mono);
         trial_up(&w->trial, diagnosis_is_up(w->diagnosis), w->engine->now.mono);
         trial_progress(&w->trial, diagnosis_waiting(w->diagnosis), 0, false, w->engine->now.mono);

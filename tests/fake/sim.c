@@ -22,6 +22,8 @@ bool sim_moment(Sim *s)
         if (s->dead)
                 return true;
         s->moments++;
+        if (s->kill_at && --s->kill_at == 0)
+                sim_timer(s, 1, 0, service_killed, NULL);
         if (s->crash_at && --s->crash_at == 0) {
                 s->dead = true;
                 return true;
@@ -432,6 +434,11 @@ const json_t *sim_ask(Sim *s, const char *verb, json_t *args, bool *ret_ok)
 void sim_crash_at(Sim *s, unsigned n)
 {
         s->crash_at = n;
+}
+
+void sim_kill_at(Sim *s, unsigned n)
+{
+        s->kill_at = n;
 }
 
 unsigned sim_moments(const Sim *s)

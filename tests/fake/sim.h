@@ -63,6 +63,8 @@ usec_t sim_now(const Sim *s);
 void sim_crash(Sim *s);
 /* Dies at the @n-th moment from now at which a commit or action begins or ends (0: never). */
 void sim_crash_at(Sim *s, unsigned n);
+/* The service is killed by somebody, if it runs, just after the @n-th such moment from now (0: never). */
+void sim_kill_at(Sim *s, unsigned n);
 /* How many such moments there were so far. */
 unsigned sim_moments(const Sim *s);
 /* Commits fail from now on with this errno (0: they work again). */

@@ -57,7 +57,7 @@ struct Sim {
         bool ran;
         unsigned n_acts;
 
-        unsigned moments, crash_at;
+        unsigned moments, crash_at, kill_at;
         bool canaries; /* may be sent, as the engine says */
         bool dead;     /* unjamd is, until sim_run() starts it again */
         json_t *reply;
@@ -71,6 +71,7 @@ void sim_engine_start(Sim *s);
 
 /* sim_service.c */
 void service_start(Sim *s);
+void service_killed(Sim *s, void *data); /* a timer's handler */
 void service_kill(Sim *s);
 void service_report(Sim *s);
 void service_progress(Sim *s);

@@ -58,6 +58,13 @@ static void service_die(Sim *s)
         service_report(s);
 }
 
+void service_killed(Sim *s, void *data)
+{
+        (void)data;
+        if (s->running)
+                service_die(s);
+}
+
 static void started(Sim *s, void *data)
 {
         if ((uintptr_t)data != s->life)

@@ -482,6 +482,26 @@ static void dying_at_any_moment(void **state)
         }
 }
 
+/* Whenever somebody kills the service, in a recovery or while its incident is being closed: it does not stay
+ * dead. */
+static void killed_at_any_moment(void **state)
+{
+        (void)state;
+        for (unsigned k = 1, moments = 1; k <= moments; k++) {
+                SimConfig c = { .n_messages = 10, .mode = MODE_ACT, .max_per_hour = 50 };
+                Sim *s = sim_new(&c);
+
+                sim_poison(s, 4, POISON_HANG, 0);
+                sim_kill_at(s, k);
+                assert_true(sim_run_closed(s, HOUR));
+                moments = sim_moments(s) + 3; /* the close is on disk, and a little later */
+                sim_run(s, sim_now(s) + HOUR);
+                if (!sim_running(s))
+                        fail_msg("killed at moment %u, and never started again", k);
+                sim_free(s);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -505,6 +525,7 @@ int main(void)
                 cmocka_unit_test(an_operator_restores_what_is_held),
                 cmocka_unit_test(the_hourly_budget),
                 cmocka_unit_test(dying_at_any_moment),
+                cmocka_unit_test(killed_at_any_moment),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
