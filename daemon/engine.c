@@ -161,8 +161,7 @@ static void take_finding(Watch *w, const Finding *f)
         if (w->shutdown)
                 return;
         if (state_is_recovering(w->incident.state) && (ev.kind != EVENT_STAND_DOWN || !w->watching)) {
-                if (f->verdict == VERDICT_FAULT && !w->watching)
-                        w->missed = true;
+                w->missed = !w->watching && (f->verdict == VERDICT_FAULT || f->verdict == VERDICT_HEALTHY);
                 return;
         }
         watch_event(w, &ev);
@@ -176,6 +175,17 @@ void watch_unpause(Watch *w)
         watch_tell_fault(w);
 }
 
+void watch_tell_missed(Watch *w)
+{
+        const Event healthy = { .kind = EVENT_HEALTHY, .reason = w->finding.reason, .alive = true };
+
+        w->missed = false;
+        if (w->finding.verdict == VERDICT_HEALTHY)
+                watch_event(w, &healthy);
+        else
+                watch_tell_fault(w);
+}
+
 void watch_tell_fault(Watch *w)
 {
         Event ev = { .kind = EVENT_FAULT,
@@ -183,7 +193,6 @@ void watch_tell_fault(Watch *w)
                      .symptom = w->finding.symptom.kind,
                      .alive = w->run == RUN_RUNNING };
 
-        w->missed = false;
         if (w->finding.verdict != VERDICT_FAULT)
                 return;
         watch_incident_id(w, ev.id);

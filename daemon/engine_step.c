@@ -136,9 +136,9 @@ static void commit_ended(Watch *w)
                                         reason_describe(w->incident.reason)));
         }
         watch_run(w, &step);
-        /* The service died while the incident was being closed: that is the next one. */
+        /* The service died while the incident was being closed: that is the next one. Or it came back. */
         if (w->missed && !state_is_recovering(w->incident.state))
-                watch_tell_fault(w);
+                watch_tell_missed(w);
 }
 
 static void record_failed(Watch *w, int error)

@@ -87,7 +87,7 @@ struct Watch {
 
         Trial trial;
         bool watching;
-        bool missed;     /* a fault was found after the last trial, with the incident still open */
+        bool missed;       /* @finding came after the last trial, with the incident still open */
         usec_t started;    /* monotonic: the last START */
         usec_t patience;   /* the longest delivery seen in this incident */
         uint64_t released; /* messages that were in the stores at that START and should move */
@@ -149,7 +149,9 @@ void watch_begin_trial(Watch *w);
 void watch_set_watching(Watch *w, bool on);
 void watch_judge(Watch *w);
 void watch_unpause(Watch *w);
-/* The last finding, if it is a fault: it was found while nobody listened. Diagnosis says it only once. */
+/* The last finding, when nobody listened to it: diagnosis says it only once. */
+void watch_tell_missed(Watch *w);
+/* The same, if it is a fault. */
 void watch_tell_fault(Watch *w);
 void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);
 
