@@ -24,11 +24,12 @@ typedef struct Actuator Actuator;
 
 typedef struct Action {
         ActionKind kind;
-        uint64_t seq;          /* unique in the incident */
-        const char *incident;  /* its id: names the folder in hold and the marker file */
-        size_t store;          /* SET_ASIDE: store index or STORE_ALL */
-        bool with_causes;      /* COLLECT: run the cause checks too */
-        bool healthy;          /* COLLECT: the service is healthy now; its cause checks are the baseline */
+        uint64_t seq;         /* unique in the incident */
+        const char *incident; /* its id: names the folder in hold and the marker file */
+        size_t store;         /* SET_ASIDE: store index or STORE_ALL */
+        bool with_causes;     /* COLLECT: run the cause checks too */
+        bool core;    /* COLLECT: a process of it dumped core; the journal's word of that may come late */
+        bool healthy; /* COLLECT: the service is healthy now; its cause checks are the baseline */
         const MessageSet *set; /* PLACE: held afterwards, all others released. QUARANTINE: these. RESTORE: but
                                   for these */
         bool spare_canaries;   /* PLACE: canaries of @set stay in their store, and get MESSAGE_CANARY */

@@ -25,6 +25,8 @@
 
 /* Of a command line. More is no help to anybody. */
 #define COMMAND_MAX 4096
+/* Of a list of children. */
+#define CHILDREN_MAX (1024 * 1024)
 
 static const char deleted_suffix[] = " (deleted)";
 
@@ -235,6 +237,26 @@ static int files_read(ProcReader *reader, int piddirfd, ProcessEvidence *p, cons
         return err_trace(r);
 }
 
+/* By the list of its main thread's children; a kernel without that list shows none. */
+static void zombies_count(int procfd, int piddirfd, ProcessEvidence *p)
+{
+        _cleanup_(freep) char *text = NULL;
+        char name[40], *rest;
+
+        snprintf(name, sizeof(name), "task/%d/children", (int)p->id.pid);
+        if (file_read_virtual(piddirfd, name, CHILDREN_MAX, &text, NULL) < 0)
+                return;
+        for (const char *child = strtok_r(text, " \n", &rest); child; child = strtok_r(NULL, " \n", &rest)) {
+                _cleanup_(freep) char *stat = NULL;
+                const char *end;
+
+                snprintf(name, sizeof(name), "%.20s/stat", child);
+                if (file_read_virtual(procfd, name, 8192, &stat, NULL) == 0 && (end = strrchr(stat, ')')) &&
+                    strncmp(end, ") Z", 3) == 0)
+                        p->zombies++;
+        }
+}
+
 /* May wait for the memory of the process. */
 static int command_read(int piddirfd, ProcessEvidence *p)
 {
@@ -289,6 +311,7 @@ int process_read(ProcReader *reader, int piddirfd, pid_t pid, ProcessEvidence *r
         /* A zombie has no files any more, but it is there. */
         if (r < 0 && !(r == -ESRCH && p.state == 'Z'))
                 return err_trace(r);
+        zombies_count(reader->procfd, piddirfd, &p);
         p.exe = link_read(piddirfd, "exe");
         if (!st.io_known)
                 missing = "its I/O may not be read";

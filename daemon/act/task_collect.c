@@ -9,10 +9,12 @@
  *
  * Called by service_actuator. Test: tests/unit/test_service_actuator.c
  */
+#include "act/core_dump.h"
 #include "act/state_files.h"
 #include "act/task.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "model/json.h"
 
@@ -23,6 +25,8 @@
 #include <time.h>
 
 #define LOG_SINCE       (10 * USEC_PER_MIN)
+#define CORE_WAIT       (2 * USEC_PER_SEC)
+#define CORE_PERIOD     (100 * USEC_PER_MSEC)
 #define STRANGER_WAIT   (10 * USEC_PER_SEC)
 #define STRANGER_PERIOD (500 * USEC_PER_MSEC)
 
@@ -57,6 +61,32 @@ static int look(Task *t, bool strangers_only, Evidence *ret)
         return procfd < 0 ? -errno : evidence_collect(&spec, ret);
 }
 
+/* Does systemd-coredump get the cores of this host? */
+static bool cores_are_told(void)
+{
+        _cleanup_(freep) char *pattern = NULL;
+
+        return file_read_virtual(AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, &pattern, NULL) == 0 &&
+               strstr(pattern, "systemd-coredump");
+}
+
+/* Its entry comes when it is done with the core. */
+static int work_core_dumps(Task *t, const LogSpec *log)
+{
+        usec_t end = usec_add(now_read().mono, CORE_WAIT);
+        bool waits = t->action.core && cores_are_told();
+        size_t n = t->evidence.n_processes;
+        int r;
+
+        while ((r = evidence_core_dumps(&t->evidence, log)) == 0 && t->evidence.n_processes == n && waits &&
+               now_read().mono < end && !atomic_load(&t->job.cancel)) {
+                const struct timespec pause = { .tv_nsec = CORE_PERIOD * 1000 };
+
+                (void)nanosleep(&pause, NULL);
+        }
+        return r;
+}
+
 static int work_evidence(Task *t)
 {
         const ServiceSettings *s = t->owner->config.service;
@@ -70,7 +100,8 @@ static int work_evidence(Task *t)
         t->has_evidence = true;
         log.processes = t->processes;
         log.n_processes = t->n_processes;
-        return evidence_log_lines(&t->evidence, &log);
+        r = work_core_dumps(t, &log);
+        return r < 0 ? r : evidence_log_lines(&t->evidence, &log);
 }
 
 static void note(Task *t, const char *what, int r)

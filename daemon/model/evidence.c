@@ -103,6 +103,7 @@ static json_t *process_to_json(const ProcessEvidence *p)
             json_set(j, "stranger", json_boolean(p->stranger)) < 0 ||
             json_set(j, "files", open_files_to_json(p)) < 0 ||
             json_set(j, "sockets", json_integer(p->n_sockets)) < 0 ||
+            json_set(j, "zombies", json_integer(p->zombies)) < 0 ||
             json_set(j, "remote", json_boolean(p->remote)) < 0 ||
             json_set(j, "verdict", json_string(process_verdict_to_string(p->verdict))) < 0 ||
             json_set(j, "why", json_from_text(p->why)) < 0) {

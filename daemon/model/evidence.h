@@ -38,6 +38,7 @@ typedef struct ProcessEvidence {
         OpenFile *files;   /* regular files, directories and FIFOs only */
         size_t n_files;
         unsigned n_sockets;
+        unsigned zombies;       /* children that have ended and that it has not collected */
         ProcessVerdict verdict; /* what is known of it over time */
         char *why;              /* the same with figures, UTF-8; NULL: nothing is known */
         bool remote;            /* holds a connected socket to another host */

@@ -41,6 +41,7 @@ static Evidence sample(void)
         };
         p->n_sockets = 2;
         p->remote = true;
+        p->zombies = 4;
         p->verdict = PROCESS_DEADLOCK;
         p->why = strdup("no CPU time");
         e.processes[1].outside = e.processes[1].stranger = true; /* nothing else could be read */
@@ -63,11 +64,12 @@ static void test_record(void **state)
                 "\"sockets\":2,\"start\":345,\"state\":\"D\",\"stranger\":false,\"switches\":3,\"syscall\":"
                 "null,"
                 "\"uid\":998,\"verdict\":\"deadlock\",\"wchan\":\"pipe_read\",\"why\":\"no CPU "
-                "time\"},{\"command\":null,\"cpu_ms\":0,\"exe\":null,\"files\":["
+                "time\",\"zombies\":4},{\"command\":null,\"cpu_ms\":0,\"exe\":null,\"files\":["
                 "],"
                 "\"io_bytes\":0,\"name\":null,\"outside\":true,\"parent\":0,\"pid\":0,\"remote\":false,"
                 "\"sockets\":0,\"start\":0,\"state\":\"\",\"stranger\":true,\"switches\":0,\"syscall\":null,"
-                "\"uid\":0,\"verdict\":\"working\",\"wchan\":null,\"why\":null}],\"time\":\"2026-11-22T14:00:"
+                "\"uid\":0,\"verdict\":\"working\",\"wchan\":null,\"why\":null,\"zombies\":0}],\"time\":"
+                "\"2026-11-22T14:00:"
                 "00.123456Z\"}";
         Evidence e = sample(), empty = {};
         json_t *j = evidence_to_json(&e);

@@ -108,6 +108,35 @@ static void test_numbers(void **state)
         proc_reader_deinit(&reader);
 }
 
+static void test_zombies_are_counted(void **state)
+{
+        int dir = *(int *)*state, fd;
+        ProcReader reader = { .procfd = dir, .max_files = 10 };
+        const char *missing = NULL;
+        ProcessEvidence p;
+
+        (void)state;
+        make_process(dir, 'S', 1);
+        mkdirat(dir, "7/task", 0700);
+        mkdirat(dir, "7/task/7", 0700);
+        put(dir, "7/task/7/children", "8 9 10 11 ");
+        for (const char *const *c = (const char *const[]){ "8 S", "9 Z", "10 Z", NULL }; *c; c++) {
+                char name[16], text[64];
+
+                snprintf(name, sizeof(name), "%.*s", (int)strcspn(*c, " "), *c);
+                mkdirat(dir, name, 0700);
+                snprintf(text, sizeof(text), "%s (a) Z) %s 7 7 7\n", name, strchr(*c, ' ') + 1);
+                strcat(name, "/stat");
+                put(dir, name, text);
+        }
+        fd = process_open(dir, 7);
+        assert_int_equal(process_read(&reader, fd, 7, &p, &missing), 0);
+        assert_int_equal(p.zombies, 2);
+        process_deinit(&p);
+        close(fd);
+        proc_reader_deinit(&reader);
+}
+
 static void test_threads_count(void **state)
 {
         int dir = *(int *)*state, fd;
@@ -298,6 +327,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_zombies_are_counted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_threads_count, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_gone_and_garbled, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
