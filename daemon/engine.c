@@ -140,6 +140,9 @@ static void take_finding(Watch *w, const Finding *f)
                 break;
         case VERDICT_SUSPECT:
                 ev.kind = EVENT_SUSPECTED;
+                /* In a trial it is the mail that was released. */
+                if (w->watching && f->reason == REASON_CHILD_DIED)
+                        trial_fault(&w->trial, SYMPTOM_CRASHED, w->engine->now.mono);
                 break;
         case VERDICT_FAULT:
                 ev.kind = EVENT_FAULT;

@@ -408,6 +408,7 @@ void watch_perform(Watch *w, ActionKind kind, const Step *step)
                      .incident = w->incident.id,
                      .store = STORE_ALL,
                      .with_causes = step->with_causes,
+                     .core = w->finding.symptom.core,
                      .healthy = w->finding.verdict == VERDICT_HEALTHY && w->incident.state == STATE_HEALTHY,
                      .spare_canaries = kind == ACTION_PLACE && w->incident.rung == RUNG_SUSPECTS,
                      .roster = &w->roster };

@@ -172,7 +172,7 @@ static void refresh_ends(Diagnosis *d, const Now *now)
                 usec_t quiet = later(d->service->recovery.settle, f->clear_after);
 
                 /* It has been quiet since it came up, so d->quiet stays. */
-                if (f->open && diagnosis_due(d, usec_add(up, quiet), now->mono))
+                if (f->open && diagnosis_due(d, usec_add(later(up, f->at), quiet), now->mono))
                         facts_close(&d->facts, kinds[i]);
         }
 }
@@ -314,7 +314,7 @@ static Opinion diagnosis_opinion(Diagnosis *d)
 
         if (hard)
                 return (Opinion){ VERDICT_FAULT, REASON_CONFIRMED, hard->symptom, &hard->recorded };
-        if (soft && claim && soft->reason == REASON_NONE) {
+        if (soft && claim && (soft->reason == REASON_NONE || soft->reason == REASON_CHILD_DIED)) {
                 /* Two facts: the end, and what the service said of it. */
                 if (!soft->symptom->rule[0]) {
                         text_copy(soft->symptom->rule, sizeof(soft->symptom->rule), claim->symptom.rule);
@@ -501,13 +501,14 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_LOG:
                 return claims_feed(&d->claims, &o->log, d->movement.moved, now, &d->quiet);
         case OBSERVATION_INFLIGHT:
-                return 0; /* evidence of which message, not of whether */
+                run_watch_child(&d->run, &o->inflight, now, &d->facts);
+                return 0;
         case OBSERVATION_HOST:
                 feed_host(d, &o->host, now);
                 return 0;
         case OBSERVATION_PROCESSES:
                 r = hang_feed(&d->hang, &o->processes);
-                return r < 0 ? err_trace(r) : err_trace(limits_feed(&d->limits, &o->processes));
+                return err_trace(r < 0 ? r : limits_feed(&d->limits, &o->processes));
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:
                 break;

@@ -55,6 +55,7 @@ void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after)
                 fact->clear_after = clear_after;
         fact->open = true;
         fact->reason = REASON_NONE;
+        fact->at = 0;
         *fact->symptom = *s;
 }
 

@@ -11,6 +11,7 @@ typedef struct Fact {
         bool hard;     /* a fault; else it waits for a second fact */
         bool recorded; /* said in this episode */
         Reason reason; /* a soft one: why it is not a fault; REASON_NONE: the manager restarts the service */
+        usec_t at;     /* monotonic: of a process' end, when it was; 0: it is the run's */
         usec_t clear_after; /* an end: how long the service must be up until it is past */
         Symptom *symptom;   /* of the last time it was open; NULL: never */
 } Fact;

@@ -16,10 +16,14 @@
  * if the run never got to running, else crashed; it is crash_loop if it fills one of the crash windows, or if
  * the manager says that its start limit was hit. An exec condition that does not hold is no failure.
  *
+ * A process of the service that was killed by a signal while the service goes on (Postfix's master starts
+ * another one) counts in the crash windows under a signature of its own.
+ *
  * Fails only with ENOMEM. Test: tests/unit/test_run_watch.c.
  */
 #include "diagnose/run_watch.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "diagnose/symptom.h"
@@ -198,6 +202,8 @@ static void run_adopt(RunWatch *w, const ServiceStatus *s, bool entered, const N
 {
         bool renewed = invocation_differs(w, s);
 
+        if (s->main_pid > 0)
+                w->main_pid = s->main_pid;
         w->operator_stop = s->operator_stop;
         w->masked = s->masked;
         if (s->run == RUN_RUNNING || s->run == RUN_STARTING)
@@ -263,6 +269,46 @@ int run_watch_feed(RunWatch *w, const ServiceStatus *s, const Now *now, RunNews 
         }
         *ret = news;
         return 0;
+}
+
+static void child_describe(Symptom *s, const InflightStatus *child)
+{
+        _cleanup_(freep) char *path =
+                child->path ? text_percent_encode(child->path, strlen(child->path)) : NULL;
+        const char *name = sigabbrev_np(child->signal);
+
+        symptom_detail(s, "pid %d (%s) killed by signal %d%s%s%s, while the service goes on", (int)child->pid,
+                       child->name, child->signal, name ? " SIG" : "", name ? name : "",
+                       child->core ? ", core dumped" : "");
+        if (path)
+                symptom_add_detail(s, "; it had %s open", path);
+}
+
+void run_watch_child(RunWatch *w, const InflightStatus *s, const Now *now, Facts *facts)
+{
+        const CrashWindow *window;
+        char tail[64], within[32];
+        Symptom symptom;
+
+        /* The end of the main process is the end of the run, and that is told by the manager. */
+        if (w->run != RUN_RUNNING || w->expected || w->operator_stop || s->pid == w->main_pid)
+                return;
+        snprintf(tail, sizeof(tail), "child/%.24s/signal/%d", s->name, s->signal);
+        symptom = symptom_make(w->service, SYMPTOM_CRASHED, tail, now->wall);
+        symptom.signal = s->signal;
+        symptom.core = s->core;
+        child_describe(&symptom, s);
+        window = crash_history_add(&w->history, symptom.signature, now->mono);
+        if (window) {
+                symptom.kind = SYMPTOM_CRASH_LOOP;
+                symptom_add_detail(&symptom, "; %u times within %s", window->count,
+                                   usec_format(within, sizeof(within), window->within));
+        }
+        if (facts->of[symptom.kind].open && facts->of[symptom.kind].hard)
+                return;
+        facts_open(facts, &symptom, window != NULL, window ? window->within : 0);
+        facts->of[symptom.kind].at = now->mono;
+        facts->of[symptom.kind].reason = window ? REASON_NONE : REASON_CHILD_DIED;
 }
 
 bool run_watch_is_operators(const RunWatch *w)

@@ -5,6 +5,7 @@
  */
 
 #include "diagnose/diagnosis.h"
+#include "diagnose/facts.h"
 #include "diagnose/windows.h"
 
 typedef struct RunWatch {
@@ -21,6 +22,7 @@ typedef struct RunWatch {
         bool found_stopped;  /* nothing ran when it was looked at first */
         bool limit_hit;      /* the manager gave up restarting it */
         bool expected;       /* unjamd itself ends it now */
+        pid_t main_pid;      /* the last one that was told; 0: none was */
         unsigned n_restarts; /* by the manager itself, as it counts them */
         unsigned ahead;      /* restarts that were seen before it counted them */
         CrashHistory history;
@@ -41,5 +43,10 @@ int run_watch_init(RunWatch *w, const ServiceSettings *service);
 void run_watch_deinit(RunWatch *w);
 /* Return: 0 or -ENOMEM (then nothing was taken in). */
 int run_watch_feed(RunWatch *w, const ServiceStatus *s, const Now *now, RunNews *ret);
+/*
+ * A process of the service was killed by a signal. While the service itself goes on, opens a fact: soft
+ * (child_died), and a hard crash_loop when that fills one of the crash windows.
+ */
+void run_watch_child(RunWatch *w, const InflightStatus *s, const Now *now, Facts *facts);
 /* Is the service down, or going down, because an operator wants it so? */
 bool run_watch_is_operators(const RunWatch *w);

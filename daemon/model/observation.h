@@ -78,11 +78,13 @@ typedef struct LogEntry {
         usec_t wall;
 } LogEntry;
 
-/* A message file was opened or closed by a process of the service (fanotify), or its mark died. */
+/* A process of the service that has opened messages was killed by a signal. */
 typedef struct InflightStatus {
         pid_t pid;
-        const char *path; /* absolute, bytes */
-        bool open;        /* false: closed */
+        const char *name; /* UTF-8 */
+        const char *path; /* a message file that it had open (absolute, bytes), or NULL */
+        int signal;
+        bool core;
 } InflightStatus;
 
 typedef struct HostStatus {

@@ -201,6 +201,7 @@ static const char *const reason_table[] = {
         [REASON_RESUMED] = "resumed",
         [REASON_CLOCK_JUMP] = "clock_jump",
         [REASON_SLOW] = "slow",
+        [REASON_CHILD_DIED] = "child_died",
         [REASON_WAITS_NETWORK] = "waits_network",
         [REASON_WAITS_DISK] = "waits_disk",
         [REASON_PRESSURE] = "pressure",
@@ -264,6 +265,8 @@ static const char *const reason_sentences[] = {
                 "The clock jumped or the host was asleep, so silence means nothing for a while.",
         [REASON_SLOW] =
                 "A probe is answered, but more slowly than its `slow`; that is a warning and no fault.",
+        [REASON_CHILD_DIED] =
+                "A process of the service was killed by a signal, but the service itself goes on.",
         [REASON_WAITS_NETWORK] =
                 "The service is silent because it waits for another host, so it is not hung and no mail is "
                 "touched.",

@@ -233,6 +233,7 @@ typedef enum Reason {
         REASON_RESUMED,        /* unjamd was restarted in the middle */
         REASON_CLOCK_JUMP,
         REASON_SLOW,          /* a probe is answered, but slowly */
+        REASON_CHILD_DIED,    /* a process of it was killed by a signal, and the service goes on */
         REASON_WAITS_NETWORK, /* the silent processes wait for another host */
         REASON_WAITS_DISK,    /* ... for a disk */
         REASON_PRESSURE,      /* ... for CPU or memory that the host is short of */

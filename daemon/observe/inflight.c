@@ -21,6 +21,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "observe/child_ends.h"
 #include "observe/fan_marks.h"
 #include "observe/inflight_table.h"
 #include "observe/process_end.h"
@@ -46,6 +48,7 @@ typedef struct Tracked {
         InflightSource *source;
         ProcId id;
         bool ours;
+        char name[16]; /* of ours: comm */
         usec_t asked;
         int pidfd; /* -1: not ours, or it had gone already */
         sd_event_source *death;
@@ -66,6 +69,7 @@ struct InflightSource {
         size_t n_tracked;
         KeyMap by_pid; /* to index in tracked */
         InflightTable table;
+        ChildEnds ends;
         bool lost;      /* notices, since the last mark */
         usec_t read_at; /* when the present buffer was read */
         const char *note;
@@ -101,6 +105,10 @@ static void untrack(InflightSource *s, Tracked *t)
 /* It has ended, and all its notices have been read. */
 static void process_ended(InflightSource *s, Tracked *t, ProcessEnd end)
 {
+        int status;
+
+        if (process_exit_status(s->procfd, &t->id, t->pidfd, &status) == 0)
+                child_ends_add(&s->ends, t->id.pid, t->name, inflight_table_of(&s->table, t->id.pid), status);
         inflight_table_death(&s->table, t->id.pid, end == PROCESS_ENDED_WELL, now_mono());
         untrack(s, t);
 }
@@ -120,8 +128,19 @@ static int on_death(sd_event_source *death, int fd, uint32_t revents, void *user
         return 0;
 }
 
+static void name_read(const InflightSource *s, Tracked *t)
+{
+        _cleanup_(freep) char *text = NULL;
+        char path[32];
+
+        snprintf(path, sizeof(path), "%d/comm", t->id.pid);
+        if (file_read_virtual(s->procfd, path, 64, &text, NULL) == 0)
+                snprintf(t->name, sizeof(t->name), "%.*s", (int)strcspn(text, "\n"), text);
+}
+
 static void process_hold(InflightSource *s, Tracked *t)
 {
+        name_read(s, t);
         t->pidfd = proc_open(s->procfd, &t->id);
         if (t->pidfd < 0)
                 t->pidfd = -1;
@@ -527,6 +546,7 @@ static Source *inflight_free(Source *source)
         closep(&s->procfd);
         fan_marks_deinit(&s->marks);
         inflight_table_deinit(&s->table);
+        child_ends_deinit(&s->ends);
         free(s);
         return NULL;
 }
@@ -546,6 +566,7 @@ int inflight_source_new(Source **ret, const SourceContext *context, const Inflig
                 return err_origin(-ENOMEM);
         s->source = (Source){ .ops = &inflight_ops, .name = "inflight" };
         s->context = *context;
+        s->ends.context = &s->context;
         s->spec = *spec;
         s->fd = s->marks.fd = -1;
         key_seed_init(&s->seed);

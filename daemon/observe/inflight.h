@@ -4,8 +4,9 @@
  * Inflight: which message files the processes of a service have open, known even when one dies without
  * warning.
  *
- * It reports no observations; who wants to know asks for the history. Where the kernel or the file system
- * does not let it watch, it does nothing and says so (inflight_source_note()).
+ * Who wants to know asks for the history; all it reports by itself is that a process which opened messages
+ * was killed by a signal (child_ends.h). Where the kernel or the file system does not let it watch, it does
+ * nothing and says so (inflight_source_note()).
  */
 
 #include "base/worker.h"

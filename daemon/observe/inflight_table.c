@@ -261,6 +261,19 @@ bool inflight_table_is_closing(const InflightTable *t, pid_t pid)
         return p && p->n_closing > 0;
 }
 
+const char *inflight_table_of(const InflightTable *t, pid_t pid)
+{
+        const InflightProcess *p = process_find(t, pid);
+        const InflightFile *last = p && p->n_closing > 0 ? file_find(t, p->closing[p->n_closing - 1]) : NULL;
+
+        if (last)
+                return last->path;
+        for (size_t i = 0; i < t->n_files; i++)
+                if (t->files[i].open > 0 && t->files[i].opener == pid)
+                        return t->files[i].path;
+        return NULL;
+}
+
 void inflight_table_mark(InflightTable *t, usec_t now)
 {
         t->marked = now;

@@ -320,7 +320,8 @@ static void test_refused(void **state)
         bench_init(&b);
         for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
                 assert_int_equal(diagnosis_feed(b.d, wrong + i, &b.now, &f), -EINVAL);
-        feed(&b, (Observation){ .kind = OBSERVATION_INFLIGHT, .inflight = { .pid = 1, .path = "/x" } });
+        feed(&b, (Observation){ .kind = OBSERVATION_INFLIGHT,
+                                .inflight = { .pid = 1, .name = "x", .path = "/x", .signal = 11 } });
         expect(&b, "");
         bench_deinit(&b);
 

@@ -146,6 +146,55 @@ static void test_one_of_many(void **state)
         bench_deinit(&b);
 }
 
+static void dies(Bench *b, pid_t pid)
+{
+        feed(b, (Observation){ .kind = OBSERVATION_INFLIGHT,
+                               .inflight = { .pid = pid, .name = "smtp", .path = "/q/\xff", .signal = 11 } });
+}
+
+/* A child that dies under a parent that lives: told; three in two minutes are a loop. */
+static void test_children_that_die(void **state)
+{
+        Bench b;
+
+        (void)state;
+        bench_init(&b);
+        bring_up(&b);
+        status(&b, .run = RUN_RUNNING, .since = b.now.mono - 5 * SEC, .main_pid = 9);
+        dies(&b, 9); /* the main process: that is for the manager to tell */
+        expect(&b, "");
+        dies(&b, 20);
+        expect(&b, "suspect child_died +crashed\n");
+        assert_string_equal(
+                b.last.symptom.detail,
+                "pid 20 (smtp) killed by signal 11 SIGSEGV, while the service goes on; it had /q/%FF open");
+        assert_string_equal(b.last.symptom.signature, "imc.service/child/smtp/signal/11");
+        pass(&b, 5 * SEC);
+        pass(&b, 5 * SEC);
+        expect(&b, "healthy symptom_cleared\n");
+        dies(&b, 21);
+        pass(&b, SEC);
+        b.log[0] = '\0';
+        dies(&b, 22);
+        expect(&b, "fault confirmed +crash_loop\n");
+        bench_deinit(&b);
+}
+
+/* The death, and what a rule says of it: two facts are a fault. */
+static void test_a_child_and_a_claim(void **state)
+{
+        Bench b;
+
+        (void)state;
+        bench_init(&b);
+        bring_up(&b);
+        entry(&b, 0, "killed by signal 11");
+        expect(&b, "suspect claim_only +crashed\n");
+        dies(&b, 20);
+        assert_int_equal(b.last.verdict, VERDICT_FAULT);
+        bench_deinit(&b);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -153,6 +202,8 @@ int main(void)
                 cmocka_unit_test(test_excused_and_not_any_more),
                 cmocka_unit_test(test_a_claim_is_no_second_fact),
                 cmocka_unit_test(test_one_of_many),
+                cmocka_unit_test(test_children_that_die),
+                cmocka_unit_test(test_a_child_and_a_claim),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
