@@ -1,9 +1,11 @@
 """Silence and its reasons: what is hung is told from what waits for a host, a disk, or an operator."""
 
 import json
+import os
 import time
 
 from cases_messages import _poisons
+from cases_postfix import HOME, Postfix
 from machine import check, check_equal, wait
 from world import SPOOL, Imc
 
@@ -87,6 +89,37 @@ def test_main_process_is_stopped(context):
     imc.check_verify()
 
 
+def test_a_process_above_a_limit_is_restarted(context):
+    """One that leaks descriptors and holds no message, and nothing waits: only its limit tells."""
+    imc, _, _ = _imc(context, count=10, switches="--concurrency 2 --order name",
+                     extra='limits = { descriptors = 100; for = "3s"; };')
+    imc.start()
+    wait(lambda: not imc.left(), 20, "the mail")
+    imc.m.write("/root/leak.py", "import os, time\nwith open('/sys/fs/cgroup/system.slice/imc.service/cgroup.procs', 'w') as f:\n"
+                "    f.write(str(os.getpid()))\nkept = [open('/dev/null') for _ in range(200)]\ntime.sleep(3600)\n")
+    imc.m.run("systemd-run", "--unit=leaker", "python3", "/root/leak.py")
+    closed = imc.closed()
+    check_equal(closed["data"]["result"], "recovered", "result")
+    [symptom] = [r["data"] for r in imc.audit("symptom")][:1]
+    check_equal((symptom["symptom"], symptom["rule"], symptom["claimed"]), ("event", "limits.descriptors", False), "symptom")
+    check("limit 100" in symptom["detail"], "detail: " + symptom["detail"])
+    imc.check_verify()
+
+
+def test_children_die_while_the_parent_lives(context):
+    """Workers are killed by a signal, and replaced: each is told, with its message, and a loop of them is a fault."""
+    imc, _, poisons = _imc(context, {5: "crash"}, count=40,
+                           switches="--concurrency 2 --order name --respawn-workers")
+    imc.start()
+    closed = imc.check_recovered(poisons)
+    symptoms = [r["data"] for r in imc.audit("symptom")]
+    check_equal(symptoms[0]["symptom"], "crashed", "the first symptom")
+    check("while the service goes on" in symptoms[0]["detail"], "detail: " + symptoms[0]["detail"])
+    check(list(poisons)[0] in symptoms[0]["detail"], "the message that it had open: " + symptoms[0]["detail"])
+    check_equal(imc.m.property("imc.service", "NRestarts"), "0", "restarts by the manager")
+    check(closed["data"]["trials"] <= 4, "%d trials" % closed["data"]["trials"])
+
+
 def _untouched(context, what, reason, verdict, prepare=lambda imc: None, end=lambda imc: None, poison=10):
     """Nothing moves for many times the limit, with a reason that is no hang: told, and nothing is done."""
     imc, _, _ = _imc(context, {n: what for n in range(1, poison)} if what else {}, count=40,
@@ -143,3 +176,28 @@ def test_frozen_control_group(context):
     imc.m.run("systemctl", "thaw", "imc.service")
     wait(lambda: not imc.left(), 60, "the mail")
     check_equal(imc.audit("incident.opened"), [], "incidents")
+
+
+def test_postfix_one_pipe_hangs_while_others_deliver(context):
+    """The command of one pipe(8) never ends; three others go on with the queue, which never stands still."""
+    postfix = Postfix(context)
+    m = postfix.m
+    m.write("/etc/postfix/master.cf", m.read("/etc/postfix/master.cf").replace("-       1       pipe", "-       4       pipe"))
+    m.write("/etc/postfix/main.cf", m.read("/etc/postfix/main.cf").replace("concurrency_limit = 1", "concurrency_limit = 4"))
+    waiting = postfix.begin(1000, {20: "hang"})
+    [poison] = [i for i, token in waiting.items() if token == "t20"]
+    m.run("systemctl", "enable", "--now", "unjamd.service")
+    os.unlink(m.path(HOME + "/gate"))
+    wait(lambda: postfix.audit("incident.opened"), 120, "the hang to be seen")
+    check(len(postfix.waiting()) > 10, "the queue was still on its way")
+    symptom = _stalled(postfix, "deadlock")
+    check_equal(symptom["signature"], "postfix@-.service/stalled/process", "signature")
+    closed = postfix.closed(300)
+    data = closed["data"]
+    check_equal(data["result"], "recovered", "result")
+    check_equal([c["id"] for c in data["culprits"]], [poison], "culprits")
+    check_equal(data["trials"], 2, "trials: the plain restart, and the one without it")
+    postfix.check_ledger(closed)
+    wait(lambda: not postfix.waiting(), 120, "the queue to run empty")
+    check_equal(sorted(set(waiting) - set(postfix.delivered())), [poison], "what was not delivered")
+    postfix.check_verify()
