@@ -49,41 +49,12 @@ static usec_t watch_deadline(const Watch *w)
         return at;
 }
 
-/* Sent while all is well: in an incident they would only be more mail that waits, and evidence against
- * itself. */
-static void watch_allow_canaries(Watch *w)
-{
-        bool allowed = w->run == RUN_RUNNING && !state_is_recovering(w->incident.state) &&
-                       !w->pending.active && !w->acting && !w->resuming && !w->shutdown;
-
-        if (w->canaries != allowed)
-                w->ports.canaries(w->ports.userdata, w->index, allowed);
-        w->canaries = allowed;
-}
-
-/*
- * How closely the processes are to be looked at from now on. In a trial every failure must be told from
- * waiting.
- */
-static void watch_look(Watch *w)
-{
-        bool waiting = diagnosis_waiting(w->diagnosis) > 0;
-        bool look = diagnosis_wants_look(w->diagnosis) || w->watching;
-
-        if (!w->ports.look || (waiting == w->waiting && look == w->look))
-                return;
-        w->waiting = waiting;
-        w->look = look;
-        w->ports.look(w->ports.userdata, w->index, waiting, look);
-}
-
 void engine_leave(Engine *e)
 {
         usec_t at = USEC_INFINITY;
 
         for (size_t k = 0; k < e->n_watches; k++) {
-                watch_allow_canaries(&e->watches[k]);
-                watch_look(&e->watches[k]);
+                watch_tell_sources(&e->watches[k]);
                 at = earlier(at, watch_deadline(&e->watches[k]));
         }
         e->ports.wake_at(e->ports.userdata, at);
@@ -248,13 +219,6 @@ static void trial_take_status(Watch *w, const ServiceStatus *s)
         case _RUN_STATE_INVALID:
                 break;
         }
-}
-
-void watch_set_watching(Watch *w, bool on)
-{
-        if (w->watching != on)
-                w->ports.hurry(w->ports.userdata, w->index, on);
-        w->watching = on;
 }
 
 /*

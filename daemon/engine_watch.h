@@ -10,6 +10,7 @@
  *      engine_memory.c   what survives unjamd: written down, read back
  *      engine_record.c   audit records, alerts, what watchers are told
  *      engine_log.c      gaps in the logs, and messages that they name
+ *      engine_sources.c  what the sources are told
  *      engine_control.c  an operator's requests
  */
 
@@ -146,7 +147,6 @@ struct Engine {
 void engine_enter(Engine *e); /* reads the clock: at the start of each call from outside */
 void engine_leave(Engine *e); /* asks for the next wake-up */
 void watch_begin_trial(Watch *w);
-void watch_set_watching(Watch *w, bool on);
 void watch_judge(Watch *w);
 void watch_unpause(Watch *w);
 /* The last finding, when nobody listened to it: diagnosis says it only once. */
@@ -154,6 +154,11 @@ void watch_tell_missed(Watch *w);
 /* The same, if it is a fault. */
 void watch_tell_fault(Watch *w);
 void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);
+
+/* engine_sources.c */
+/* A trial is watched now, or no longer. */
+void watch_set_watching(Watch *w, bool on);
+void watch_tell_sources(Watch *w);
 
 /* engine_step.c */
 void watch_event(Watch *w, const Event *ev);

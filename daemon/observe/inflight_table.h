@@ -64,8 +64,10 @@ void inflight_table_death(InflightTable *t, pid_t pid, bool clean, usec_t now);
 /* Has it closed anything that is not known to be in good order? */
 bool inflight_table_is_closing(const InflightTable *t, pid_t pid);
 
-/* A file that @pid has open, or closed last and not known to be in good order; NULL: none. Valid until the table
- * changes. */
+/*
+ * A file that @pid has open, or closed last and not known to be in good order; NULL: none. Valid until the
+ * table changes.
+ */
 const char *inflight_table_of(const InflightTable *t, pid_t pid);
 
 /* Begins anew: only what is open now stays known. */
