@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "model/pattern.h"
+#include "model/prefilter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +26,20 @@
 
 #define VALUE_MAX   (64 * 1024)
 #define CAPTURE_MAX 255 /* NAME_MAX */
+#define ASKED_OFTEN 1000
+
+/* Made for a pattern that is asked often: what it must contain is looked for first. It takes 12 KiB. */
+typedef struct Filter {
+        unsigned asked;
+        Prefilter *filter; /* NULL: not made (yet) */
+} Filter;
 
 struct Rules {
         const RuleSettings *settings;
         size_t n;
         Pattern **patterns; /* NULL where a rule has no match */
         Pattern **unless;   /* NULL where a rule has none */
+        Filter *filters;    /* of @patterns */
         uint64_t limited;
 };
 
@@ -77,7 +86,8 @@ int rules_new(Rules **ret, const RuleSettings *settings, size_t n, char **ret_er
         r->settings = settings;
         r->patterns = calloc(n > 0 ? n : 1, sizeof(r->patterns[0]));
         r->unless = calloc(n > 0 ? n : 1, sizeof(r->unless[0]));
-        if (!r->patterns || !r->unless)
+        r->filters = calloc(n > 0 ? n : 1, sizeof(r->filters[0]));
+        if (!r->patterns || !r->unless || !r->filters)
                 return err_origin(-ENOMEM);
         while (r->n < n) {
                 int k = rule_compile(r, r->n++, ret_error);
@@ -97,8 +107,11 @@ Rules *rules_free(Rules *r)
                 pattern_free(r->patterns[i]);
         for (size_t i = 0; r->unless && i < r->n; i++)
                 pattern_free(r->unless[i]);
+        for (size_t i = 0; r->filters && i < r->n; i++)
+                prefilter_free(r->filters[i].filter);
         free(r->patterns);
         free(r->unless);
+        free(r->filters);
         free(r);
         return NULL;
 }
@@ -137,6 +150,22 @@ static int value_match(Rules *r, const Pattern *p, const void *value, size_t len
         return k > 0 ? RULES_E_NONE : 0;
 }
 
+/* Can the match of rule @i be anywhere in @value? */
+static bool filter_passes(Rules *r, size_t i, const void *value, size_t len)
+{
+        Filter *f = &r->filters[i];
+        const char *text = r->settings[i].match;
+        PrefilterScan scan;
+        bool found = false;
+
+        if (f->asked < ASKED_OFTEN && ++f->asked == ASKED_OFTEN && prefilter_new(&f->filter, &text, 1) < 0)
+                f->filter = NULL; /* it is asked without, then */
+        if (!f->filter || prefilter_is_blind(f->filter, 0))
+                return true;
+        prefilter_begin(&scan, f->filter, value, len);
+        return prefilter_next(&scan, &found) < len;
+}
+
 /* Return: 0 it matches, RULES_E_NONE, or a negated errno. */
 static int rule_match(Rules *r, size_t i, const RuleEntry *entry)
 {
@@ -162,7 +191,8 @@ static int rule_match(Rules *r, size_t i, const RuleEntry *entry)
         k = entry->get_field(entry->userdata, text, &value, &len);
         if (k < 0)
                 return err_trace(k);
-        return k > 0 ? RULES_E_NONE : value_match(r, r->patterns[i], value, len);
+        return k > 0 || !filter_passes(r, i, value, len) ? RULES_E_NONE
+                                                         : value_match(r, r->patterns[i], value, len);
 }
 
 int rules_match(Rules *r, const RuleEntry *entry, size_t from, size_t *ret)

@@ -40,6 +40,7 @@
 #define CURSOR_MAX    ((size_t)4096)
 #define SAVE_INTERVAL (5 * USEC_PER_SEC)
 #define VALUE_MAX     ((size_t)64 * 1024) /* the library's threshold for what it hands out of a field */
+#define SUPPRESSED    "Suppressed "
 #define TEXT_MAX      ((size_t)8 * 1024)
 #define EMPTY_RETRY   (30 * USEC_PER_SEC)
 
@@ -153,6 +154,10 @@ static int field_get(void *userdata, const char *field, const void **ret, size_t
         t->n_cut += len >= VALUE_MAX;
         *ret = (const char *)data + skip;
         *ret_len = len - skip;
+        if (strcmp(field, "MESSAGE") == 0)
+                t->text = *ret_len >= strlen(SUPPRESSED) && memcmp(*ret, SUPPRESSED, strlen(SUPPRESSED)) == 0
+                                  ? JOURNAL_TEXT_SUPPRESSED
+                                  : JOURNAL_TEXT_PLAIN;
         return 0;
 }
 
@@ -299,6 +304,38 @@ static int suppressed_take(JournalTurn *t)
         return err_trace(r);
 }
 
+static void hits_drop(JournalTurn *t, size_t n)
+{
+        while (t->n_hits > n) {
+                JournalHit *h = &t->hits[--t->n_hits];
+
+                free(h->text);
+                free(h->cursor);
+                free(h->id);
+        }
+}
+
+/*
+ * To find a field in an entry costs more than all else. If one service alone reads the journal, whose an entry
+ * is needs to be known only when it matches.
+ */
+static int entry_take_alone(JournalTurn *t)
+{
+        size_t first = t->n_hits;
+        char unit[256];
+        int r = entry_ask(t, 0);
+
+        if (r < 0)
+                return err_trace(r);
+        if (t->n_hits == first)
+                return t->text == JOURNAL_TEXT_PLAIN ? 0 : err_trace(suppressed_take(t));
+        field_copy(t, "_SYSTEMD_UNIT", unit, sizeof(unit));
+        if (strv_contains(t->interests[0]->units, unit))
+                return 0;
+        hits_drop(t, first);
+        return err_trace(suppressed_take(t));
+}
+
 /* The current entry: whose is it, and which of their rules does it match? */
 static int entry_take(JournalTurn *t)
 {
@@ -306,6 +343,13 @@ static int entry_take(JournalTurn *t)
         size_t cut = t->n_cut;
         bool ours = false;
         int r = 0;
+
+        t->text = JOURNAL_TEXT_UNKNOWN;
+        if (t->n_interests == 1) {
+                r = entry_take_alone(t);
+                t->n_cut = cut + (t->n_cut > cut);
+                return err_trace(r);
+        }
 
         field_copy(t, "_SYSTEMD_UNIT", unit, sizeof(unit));
         for (size_t i = 0; r >= 0 && i < t->n_interests; i++)
@@ -523,11 +567,7 @@ void journal_turn_free(JournalTurn *t)
         for (size_t i = 0; i < t->n_interests; i++)
                 journal_interest_unref(t->interests[i]);
         free(t->interests);
-        for (size_t i = 0; i < t->n_hits; i++) {
-                free(t->hits[i].text);
-                free(t->hits[i].cursor);
-                free(t->hits[i].id);
-        }
+        hits_drop(t, 0);
         free(t->hits);
         closep(&t->fd);
         free(t);

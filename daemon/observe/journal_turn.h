@@ -39,7 +39,12 @@ typedef struct JournalTurn {
         /* Results. */
         JournalHit *hits;
         size_t n_hits, allocated;
-        size_t n_cut;   /* entries that are longer than what is matched of them */
+        size_t n_cut; /* entries that are longer than what is matched of them */
+        enum {
+                JOURNAL_TEXT_UNKNOWN,
+                JOURNAL_TEXT_PLAIN,
+                JOURNAL_TEXT_SUPPRESSED
+        } text;         /* what the present entry's message begins with, as far as somebody asked for it */
         bool more;      /* there is more to read at once */
         bool unsaved;   /* the cursor has not been saved yet */
         bool closed;    /* the journal is not open any more: its descriptor says nothing */
