@@ -14,11 +14,11 @@ class Mailman(Server):
     kind, preset, unit = "mailman", "mailman3", "mailman3.service"
     queue = tuple("%s/%s" % (QUEUE, name) for name in ("in", "pipeline", "out", "virgin", "command"))
     probe = PROBE % ("lmtp", "127.0.0.1:8024")
-    stall = "15s"
+    stall = "20s"
 
     def prepare(self):
         self.m.run("systemctl", "disable", "--now", "postfix", check=False)
-        wait(self.listens, 60, "Mailman to listen")
+        wait(self.listens, 180, "Mailman to listen")
         self.mailman("create", "a@test.invalid")
 
     def listens(self):
@@ -26,7 +26,7 @@ class Mailman(Server):
 
     def begin(self, count=0):
         super().begin()
-        wait(self.listens, 60, "Mailman to listen")
+        wait(self.listens, 180, "Mailman to listen")
 
     def mailman(self, *words):
         self.m.run("runuser", "-u", "list", "--", "mailman", *words)
