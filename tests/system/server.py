@@ -15,10 +15,10 @@ HOME = "/var/lib/mailtest"
 CONFIG = """\
 mode = "act";
 services = (
-  { name = "%(preset)s"; preset = "%(preset)s"; start_timeout = "30s"; stop_timeout = "8s"; kill_timeout = "8s";
+  { name = "%(preset)s"; preset = "%(preset)s"; start_timeout = "%(start)s"; stop_timeout = "8s"; kill_timeout = "8s";
     stall = { after = "%(stall)s"; };
     %(keys)s
-    recovery = { settle = "2s"; verify = "4s"; max_time = "5min"; max_per_hour = 20; };
+    recovery = { restarts = %(restarts)d; settle = "2s"; verify = "4s"; max_time = "5min"; max_per_hour = 20; };
   } );
 """
 PROBE = 'probes = ( { type = "%s"; address = "%s"; interval = "2s"; timeout = "2s"; failures = 2; } );'
@@ -32,7 +32,7 @@ class Server(world.Imc):
 
     kind = preset = unit = None
     probe = PROBE % ("smtp", "127.0.0.1:25")
-    keys, stall = "", "6s"
+    keys, stall, start, restarts = "", "6s", "30s", 1
     queue = ()  # directories of its messages
 
     def __init__(self, context):
@@ -42,11 +42,14 @@ class Server(world.Imc):
         for name in "deliver", "submit", "sink":
             shutil.copy("%s/files/%s" % (HERE, name), self.m.path("/usr/local/bin/" + name))
         self.m.write("/etc/unjamd/unjamd.conf",
-                     CONFIG % {"preset": self.preset, "stall": self.stall, "keys": self.probe + "\n    " + self.keys},
-                     0o600)
+                     CONFIG % {"preset": self.preset, "stall": self.stall, "start": self.start,
+                               "restarts": self.restarts, "keys": self.probe + "\n    " + self.keys}, 0o600)
 
     def prepare(self):
         """Configures the server, on the booted machine."""
+
+    def is_up(self):
+        """Waits for a server whose unit is active before it can be talked to."""
 
     def begin(self, count=0):
         """The server runs, @count messages wait in it, and unjamd has seen it healthy. {id: token}"""
@@ -56,6 +59,7 @@ class Server(world.Imc):
         m.run("install", "-d", "-o", "mailtest", HOME, HOME + "/tmp", HOME + "/new")
         self.prepare()
         m.run("systemctl", "restart", self.unit)
+        self.is_up()
         waiting = {}
         if count:
             self.submit(count)
@@ -155,5 +159,5 @@ class Server(world.Imc):
 
     def tell(self, closed):
         """For the README's table."""
-        print("FIGURES %s %s" % (self.preset, json.dumps({k: closed["data"][k] for k in
-                                                         ("result", "trials", "crashes", "outage_ms", "duration_ms")})))
+        figures = {k: closed["data"][k] for k in ("result", "trials", "crashes", "outage_ms", "duration_ms")}
+        print("FIGURES %s %s %s" % (self.preset, self.audit("symptom")[0]["data"]["symptom"], json.dumps(figures)))
