@@ -46,6 +46,8 @@ static usec_t watch_deadline(const Watch *w)
                 at = earlier(at, w->resume_at);
         if (w->acting)
                 at = earlier(at, usec_add(now, PROGRESS_PERIOD));
+        if (w->failed_at)
+                at = earlier(at, w->look_due);
         return at;
 }
 
@@ -103,10 +105,12 @@ static void take_finding(Watch *w, const Finding *f)
                 (void)watch_record_symptom(w, &f->symptom);
                 watch_note(w, f->reason, "symptom %s: %s", symptom_kind_to_string(f->symptom.kind),
                            f->symptom.detail);
+                watch_explain_symptom(w, &f->symptom);
         }
         switch (f->verdict) {
         case VERDICT_HEALTHY:
                 ev.kind = EVENT_HEALTHY;
+                w->waits_for = REASON_NONE;
                 outage_end(w);
                 break;
         case VERDICT_SUSPECT:
@@ -114,9 +118,12 @@ static void take_finding(Watch *w, const Finding *f)
                 /* In a trial it is the mail that was released. */
                 if (w->watching && f->reason == REASON_CHILD_DIED)
                         trial_fault(&w->trial, SYMPTOM_CRASHED, w->engine->now.mono);
+                if (f->reason == diagnosis_conditions(w->diagnosis)->held)
+                        watch_wait(w, f->reason);
                 break;
         case VERDICT_FAULT:
                 ev.kind = EVENT_FAULT;
+                w->waits_for = REASON_NONE;
                 outage_begin(w, f->symptom.kind == SYMPTOM_STALLED ? w->settings->stall.after : 0);
                 watch_incident_id(w, ev.id);
                 if (w->watching)
@@ -273,7 +280,9 @@ static void count_open(void *userdata, const SeenFile *f)
 void watch_judge(Watch *w)
 {
         Event ev = { .reason = REASON_NONE };
+        bool explained;
 
+        watch_gate_again(w);
         if (!w->watching)
                 return;
         trial_inflight(&w->trial, false);
@@ -288,6 +297,14 @@ void watch_judge(Watch *w)
                 outage_end(w);
                 break;
         case TRIAL_FAILED:
+                if (watch_is_explained(w, &explained))
+                        return;
+                if (explained) {
+                        w->trial.outcome = TRIAL_VOID; /* and so it is on record */
+                        w->trial.reason = REASON_TRIAL_VOID;
+                        ev.kind = EVENT_TRIAL_VOID;
+                        break;
+                }
                 ev.kind = EVENT_TRIAL_FAILED;
                 ev.symptom = w->trial.failure;
                 ev.failing_after = w->trial.failed_after;
@@ -321,25 +338,16 @@ static void watch_resume(Watch *w)
         watch_event(w, &ev);
 }
 
-/* What is worth telling though it is no symptom. */
-static void take_warning(Watch *w)
-{
-        char text[320];
-
-        if (!diagnosis_warning(w->diagnosis, text, sizeof(text)))
-                return;
-        watch_note(w, REASON_SLOW, "%s", text);
-        watch_alert(w, ALERT_SLOW, text);
-        if (!w->pending.active && !w->acting)
-                watch_commit_operation(w, ACTION_NONE);
-}
-
-void engine_observe(Engine *e, size_t service, const Observation *o)
+void engine_observe(Engine *e, size_t service, const Observation *fact)
 {
         Watch *w = &e->watches[service];
         Finding finding = { .verdict = VERDICT_UNCHANGED };
+        Condition list[CONDITIONS_MAX];
+        Observation copy = *fact, *o = &copy;
 
         engine_enter(e);
+        if (o->kind == OBSERVATION_CONDITIONS)
+                watch_take_conditions(w, o, list);
         if (o->kind == OBSERVATION_SERVICE)
                 w->run = o->service.run;
         if (o->kind == OBSERVATION_HOST && o->host.shutdown)
@@ -364,7 +372,7 @@ void engine_observe(Engine *e, size_t service, const Observation *o)
                         watch_resume(w);
         } else {
                 take_finding(w, &finding);
-                take_warning(w);
+                watch_take_warning(w);
                 watch_judge(w);
                 start_embedded(w, o);
                 check_baseline(w);

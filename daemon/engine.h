@@ -51,6 +51,11 @@ typedef struct ServicePorts {
         /* A trial is watched now (or no longer): probes are to be asked more often than once in a settle
          * time. */
         void (*hurry)(void *userdata, size_t service, bool on);
+        /*
+         * What of the host explains a fault? The answer, later and from the loop, is an
+         * OBSERVATION_CONDITIONS.
+         */
+        void (*conditions)(void *userdata, size_t service);
         /* Canaries may be sent through the service now, or no longer. */
         void (*canaries)(void *userdata, size_t service, bool allowed);
         /* Message files opened since the last mark; @mark begins anew. Where nothing watches them, those that

@@ -69,6 +69,8 @@ static Reason watch_reason(const Watch *w)
                 return REASON_RECORD_UNAVAILABLE;
         if (w->shutdown)
                 return REASON_SHUTDOWN;
+        if (w->waits_for != REASON_NONE)
+                return w->waits_for;
         if (w->incident.state == STATE_HEALTHY && diagnosis_reason(w->diagnosis) != REASON_NONE)
                 return diagnosis_reason(w->diagnosis);
         return w->incident.reason;

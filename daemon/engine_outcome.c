@@ -326,7 +326,10 @@ static void on_outcome(void *userdata, const Outcome *o)
         /* What it was ended for comes in place of its outcome. */
         if (o->result == RESULT_FAILED && o->reason == REASON_INTERRUPTED)
                 (void)watch_take_word(w, &ev);
-        watch_event(w, &ev);
+        if (o->kind == ACTION_START && ev.kind == EVENT_FAILED)
+                watch_gate(w, &ev);
+        else
+                watch_event(w, &ev);
         engine_leave(w->engine);
 }
 

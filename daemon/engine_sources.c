@@ -47,4 +47,6 @@ void watch_tell_sources(Watch *w)
 {
         watch_allow_canaries(w);
         watch_look(w);
+        if (conditions_take_wanted(diagnosis_conditions(w->diagnosis)))
+                w->ports.conditions(w->ports.userdata, w->index);
 }

@@ -317,6 +317,10 @@ void watch_event(Watch *w, const Event *ev)
                         actuator_interrupt(w->ports.actuator);
                 return;
         }
+        if (recovery_cell(w->incident.state, ev->kind) == CELL_ACTS) {
+                w->gated = false; /* whoever speaks, what has failed before is past */
+                w->failed_at = 0;
+        }
         if (w->watching && recovery_cell(w->incident.state, ev->kind) == CELL_ACTS)
                 watch_set_watching(w,
                                    false); /* whatever it is, the trial's outcome is no longer waited for */

@@ -8,6 +8,7 @@
  *      engine_outcome.c  what an action or a trial came to -> event
  *      engine_search.c   suspects, the search, who is to be held
  *      engine_memory.c   what survives unjamd: written down, read back
+ *      engine_condition.c    what of the host explains a failure
  *      engine_record.c   audit records, alerts, what watchers are told
  *      engine_log.c      gaps in the logs, and messages that they name
  *      engine_sources.c  what the sources are told
@@ -122,6 +123,11 @@ struct Watch {
         RunState run;        /* the manager's last word */
         bool canaries;       /* may be sent */
         bool waiting, look;  /* what the source of processes was told last */
+        Reason waits_for;    /* a condition of the host, told once; REASON_NONE */
+        bool gated;          /* a start has failed, and it is being looked at whether the host explains it: */
+        Event gate;
+        usec_t failed_at;    /* monotonic: a trial has failed, and the same; 0: none */
+        usec_t look_due;     /* ask again then */
         bool first_start;    /* embedded: this unjamd has started it once */
         usec_t check_at;     /* monotonic: the next baseline of cause checks; 0: as soon as it is healthy */
         usec_t paused_until; /* monotonic; 0: not paused */
@@ -200,6 +206,27 @@ void watch_memory_lost(Watch *w);
 json_t *watch_snapshot(const Watch *w, const Incident *i);
 int watch_load(Watch *w, bool *ret_resume);
 void watch_forget_incident(Watch *w);
+
+/* engine_condition.c */
+/* What is worth telling though it is no symptom. */
+void watch_take_warning(Watch *w);
+/*
+ * Adds the services of this configuration that @w depends on, and that are down, to what a source saw of the
+ * host.
+ */
+void watch_take_conditions(Watch *w, Observation *o, Condition *list);
+/* A symptom that names its cause. */
+void watch_explain_symptom(Watch *w, const Symptom *s);
+/* The service is at fault, and @reason forbids to act: that is told once, until it has ended. */
+void watch_wait(Watch *w, Reason reason);
+/*
+ * Something that has just failed may not be the fault of the mail. True: it is not known yet, or a condition
+ * lasts; ask again with the next fact or tick. False: *@ret_explained tells whether a condition explained it.
+ */
+bool watch_is_explained(Watch *w, bool *ret_explained);
+/* A START has failed: the event follows when it is known what it means. */
+void watch_gate(Watch *w, const Event *ev);
+void watch_gate_again(Watch *w);
 
 /* engine_record.c */
 /* done, total and, if it can be told, remaining_ms of the action under way; NULL if it counts nothing. */

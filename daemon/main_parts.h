@@ -11,7 +11,7 @@
 #include "observe/systemd_signals.h"
 
 #define SYSTEMD     "org.freedesktop.systemd1"
-#define SOURCES_MAX 9
+#define SOURCES_MAX 12
 #define SERVICE_ALL SIZE_MAX /* as the service of an observation */
 
 typedef struct SpoolWorker {
@@ -23,11 +23,12 @@ typedef struct SpoolWorker {
 typedef struct Service {
         World *world;
         Actuator *actuator;
-        Manager *manager;                      /* the actuator's */
-        Source *inflight, *probes, *processes; /* or NULL; also among: */
+        Manager *manager;                                   /* the actuator's */
+        Source *inflight, *probes, *processes, *conditions; /* or NULL; also among: */
         Source *sources[SOURCES_MAX];
         size_t n_sources;
-        char **units; /* the transient unit of an embedded service, or NULL: the settings' own */
+        char **units;        /* the transient unit of an embedded service, or NULL: the settings' own */
+        char **dependencies; /* units that it depends on */
         sd_event_source *refresh;
 } Service;
 
@@ -35,7 +36,7 @@ struct World {
         WorldContext context;
         Settings *settings;
         Runner *runner;
-        Worker *proc_worker;
+        Worker *proc_worker, *host_worker;
         JournalReader *journal;
         bool has_canaries;
         CanaryKey canary_key;

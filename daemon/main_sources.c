@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "main_parts.h"
 #include "observe/child.h"
+#include "observe/conditions.h"
 #include "observe/host.h"
 #include "observe/inflight.h"
 #include "observe/probe.h"
@@ -178,6 +179,60 @@ int world_make_host(World *w)
         return host_source_new(&w->host, &c, w->signals);
 }
 
+/* Everything that must have room, for this service and for the record of what is done to it. */
+static int look_dirs(const Settings *all, const ServiceSettings *s, HostLook *look)
+{
+        _cleanup_(freep) char *trail = strdup(all->audit_path);
+        char *slash = trail ? strrchr(trail, '/') : NULL;
+        int r = slash && slash > trail ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && i < s->n_stores; i++) {
+                for (size_t k = 0; r == 0 && s->stores[i].dirs[k]; k++)
+                        r = strv_append(&look->dirs, s->stores[i].dirs[k]);
+                if (r == 0)
+                        r = strv_append(&look->dirs, s->stores[i].hold);
+        }
+        if (r == 0)
+                *slash = '\0';
+        if (r == 0)
+                r = strv_append(&look->dirs, all->state_dir);
+        return r == 0 ? strv_append(&look->dirs, trail) : r;
+}
+
+static int make_conditions(World *w, Service *service, const SourceContext *c, Source **ret)
+{
+        static const char *const locks[] = { "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock",
+                                             "/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock" };
+        ConditionsSpec spec = { .units = service->dependencies,
+                                .bus = w->context.bus,
+                                .destination = SYSTEMD };
+        int r = look_dirs(w->settings, c->settings, &spec.look);
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(locks); i++)
+                r = strv_append(&spec.look.locks, locks[i]);
+        for (size_t i = 0; r == 0 && c->settings->units && c->settings->units[i]; i++)
+                r = strv_append(&spec.look.units, c->settings->units[i]);
+        spec.look.unit_dir = strdup("/etc/systemd/system");
+        spec.look.pressure = strdup("/proc/pressure/memory");
+        if (r == 0 && (!spec.look.unit_dir || !spec.look.pressure))
+                r = -ENOMEM;
+        for (size_t i = 0; r == 0 && c->settings->depends_on && c->settings->depends_on[i]; i++)
+                if (!settings_find(w->settings, c->settings->depends_on[i]))
+                        r = strv_append(&service->dependencies, c->settings->depends_on[i]);
+        spec.units = service->dependencies;
+        if (r == 0 && !w->host_worker)
+                r = worker_new(&w->host_worker, w->context.event, "host");
+        if (r < 0) {
+                host_look_deinit(&spec.look);
+                return r;
+        }
+        spec.worker = w->host_worker;
+        r = conditions_source_new(ret, c, &spec);
+        if (r == 0)
+                service->conditions = *ret;
+        return r;
+}
+
 typedef int (*MakeSource)(World *w, Service *service, const SourceContext *c, Source **ret);
 
 int world_make_sources(World *w, size_t index)
@@ -193,6 +248,7 @@ int world_make_sources(World *w, size_t index)
                 MakeSource make;
                 bool wanted;
         } list[] = {
+                { make_conditions, true },
                 { make_state_source, true },
                 { make_probes, s->n_probes > 0 },
                 { make_progress, s->n_stores > 0 },

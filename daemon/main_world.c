@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/key_file.h"
 #include "base/text.h"
+#include "observe/conditions.h"
 #include "observe/inflight.h"
 #include "observe/probe.h"
 #include "observe/processes.h"
@@ -252,6 +253,13 @@ static const char *port_blind(void *userdata, size_t service)
         return source ? inflight_source_note(source) : NULL;
 }
 
+static void port_conditions(void *userdata, size_t service)
+{
+        World *w = userdata;
+
+        conditions_source_look(w->services[service].conditions);
+}
+
 static Now port_now(void *userdata)
 {
         (void)userdata;
@@ -340,6 +348,7 @@ static int make_engine(World *w)
                                           .blind = port_blind,
                                           .hurry = port_hurry,
                                           .canaries = port_canaries,
+                                          .conditions = port_conditions,
                                           .userdata = w };
         r = engine_new(&w->engine, w->settings, &ports, list);
         free(list);
@@ -485,10 +494,11 @@ World *world_free(World *w)
                 worker_free(w->spool_workers[k].worker);
         free(w->spool_workers);
         w->proc_worker = worker_free(w->proc_worker);
+        w->host_worker = worker_free(w->host_worker);
         for (size_t k = 0; w->services && k < w->settings->n_services; k++)
                 actuator_free(w->services[k].actuator);
         for (size_t k = 0; w->services && k < w->settings->n_services; k++)
-                strv_free(w->services[k].units);
+                strv_free(w->services[k].units), strv_free(w->services[k].dependencies);
         w->signals = systemd_signals_free(w->signals); /* managers had turns of it */
         engine_free(w->engine);
         runner_free(w->runner);

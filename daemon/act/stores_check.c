@@ -11,18 +11,13 @@
 #include "act/state_files.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/room.h"
 #include "base/text.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define SPACE_MIN  (UINT64_C(1) << 20)
-#define SPACE_MUCH (UINT64_C(1) << 30)
-#define INODE_MIN  16
-#define INODE_MUCH 10000
 
 static int recreate_add(StoresCheck *c, const RecreateSettings *r)
 {
@@ -90,24 +85,6 @@ void stores_check_deinit(StoresCheck *c)
         c->n_recreate = c->n_locks = 0;
 }
 
-bool space_is_short(const struct statvfs *fs)
-{
-        uint64_t free_bytes = (uint64_t)fs->f_bavail * fs->f_frsize;
-
-        /* No blocks at all: a file system that does not count them. */
-        if (fs->f_blocks == 0)
-                return false;
-        return free_bytes < SPACE_MIN || (fs->f_bavail < fs->f_blocks / 100 && free_bytes < SPACE_MUCH);
-}
-
-bool inodes_are_short(const struct statvfs *fs)
-{
-        /* btrfs and others make inodes as they need them. */
-        if (fs->f_files == 0)
-                return false;
-        return fs->f_favail < INODE_MIN || (fs->f_favail < fs->f_files / 100 && fs->f_favail < INODE_MUCH);
-}
-
 /* @what is a format for the path, which may be any bytes. */
 static int found(char **ret_detail, const char *path, const char *what)
 {
@@ -127,17 +104,8 @@ static int check_full(char *const *dirs, char **ret_detail)
                 /* What is not there is the other check's business. */
                 if (statvfs(dirs[i], &fs) < 0)
                         continue;
-                if (space_is_short(&fs)) {
-                        snprintf(what, sizeof(what), "only %" PRIu64 " KiB of %" PRIu64 " KiB are free",
-                                 (uint64_t)fs.f_bavail * fs.f_frsize / 1024,
-                                 (uint64_t)fs.f_blocks * fs.f_frsize / 1024);
+                if (room_is_short(&fs, what, sizeof(what)))
                         return err_trace(found(ret_detail, dirs[i], what));
-                }
-                if (inodes_are_short(&fs)) {
-                        snprintf(what, sizeof(what), "only %" PRIu64 " of %" PRIu64 " inodes are free",
-                                 (uint64_t)fs.f_favail, (uint64_t)fs.f_files);
-                        return err_trace(found(ret_detail, dirs[i], what));
-                }
         }
         return 0;
 }

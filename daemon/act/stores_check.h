@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "model/settings.h"
 
-#include <sys/statvfs.h>
-
 /* Where to look: copies, so that the configuration may go meanwhile. */
 typedef struct StoresCheck {
         char **dirs;                /* must be there, be readable, and have space */
@@ -37,11 +35,3 @@ int stores_check_permissions(const StoresCheck *c, char **ret_detail);
 int stores_check_state(const StoresCheck *c, char **ret_detail);
 /* A lock outlived the process that took it. */
 int stores_check_locks(const StoresCheck *c, char **ret_detail);
-
-/*
- * Pure: is a file system too full for a mail server? Less than 1 MiB, or less than one percent where that
- * is below a gigabyte; the same with 16 inodes, one percent and 10,000. What only root may use does not
- * count.
- */
-bool space_is_short(const struct statvfs *fs);
-bool inodes_are_short(const struct statvfs *fs);

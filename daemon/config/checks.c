@@ -145,6 +145,56 @@ static void check_unit_is_new(Loader *l, size_t service, size_t i)
         }
 }
 
+static const ServiceSettings *service_find(const Loader *l, const char *name)
+{
+        for (size_t i = 0; i < l->settings->n_services; i++)
+                if (l->settings->services[i].name && strcmp(l->settings->services[i].name, name) == 0)
+                        return &l->settings->services[i];
+        return NULL;
+}
+
+/* Does @from depend on @to, over others? @depth ends a circle that does not lead there. */
+static bool depends(const Loader *l, const ServiceSettings *from, const ServiceSettings *to, size_t depth)
+{
+        for (size_t i = 0; depth > 0 && from->depends_on && from->depends_on[i]; i++) {
+                const ServiceSettings *next = service_find(l, from->depends_on[i]);
+
+                if (next && (next == to || depends(l, next, to, depth - 1)))
+                        return true;
+        }
+        return false;
+}
+
+/* Each is a service here, or else a unit. */
+static void check_dependencies(Loader *l, size_t service, bool ask)
+{
+        const ServiceSettings *s = &l->settings->services[service];
+
+        for (size_t i = 0; s->depends_on && s->depends_on[i]; i++) {
+                const char *name = s->depends_on[i];
+                const ServiceSettings *other = service_find(l, name);
+                const config_setting_t *at = setting_element(l->services[service], "depends_on", i);
+
+                if (other == s)
+                        loader_fault(l, at, "depends_on: \"%s\" is this service itself; remove it", name);
+                else if (other && depends(l, other, s, l->settings->n_services))
+                        loader_fault(l, at,
+                                     "depends_on: \"%s\" depends on this service; remove one of the two",
+                                     name);
+                else if (!other && *name && (!strrchr(name, '.') || strchr(name, '/')))
+                        loader_fault(l, at,
+                                     "depends_on: there is no service \"%s\" here; write the name of one, or "
+                                     "a unit "
+                                     "such as \"%s.service\"",
+                                     name, name);
+                else if (!other && *name && ask && !l->checks->unit_exists(l->checks->userdata, name))
+                        loader_fault(l, at,
+                                     "depends_on: there is no unit \"%s\"; write the name that `systemctl "
+                                     "list-units` shows",
+                                     name);
+        }
+}
+
 void checks_units(Loader *l)
 {
         bool ask = l->checks->unit_exists && !(l->flags & CONFIG_READ_ONLY);
@@ -152,6 +202,7 @@ void checks_units(Loader *l)
         for (size_t i = 0; i < l->settings->n_services; i++) {
                 const ServiceSettings *s = &l->settings->services[i];
 
+                check_dependencies(l, i, ask);
                 for (size_t k = 0; s->units && s->units[k]; k++) {
                         if (s->units[k][0] == '\0')
                                 continue;

@@ -185,7 +185,7 @@ const Key service_keys[] = {
         PLAIN("status", KEY_ARGV, ServiceSettings, status),
         PLAIN("pidfile", KEY_PATH, ServiceSettings, pidfile),
         PLAIN("sole_supervisor", KEY_BOOL, ServiceSettings, sole_supervisor),
-        LATER("depends_on"),
+        PLAIN("depends_on", KEY_STRINGS, ServiceSettings, depends_on),
         RANGE("start_timeout", KEY_TIME, ServiceSettings, start_timeout, 10 * USEC_PER_MSEC, USEC_PER_DAY),
         RANGE("stop_timeout", KEY_TIME, ServiceSettings, stop_timeout, 10 * USEC_PER_MSEC, USEC_PER_DAY),
         RANGE("kill_timeout", KEY_TIME, ServiceSettings, kill_timeout, 10 * USEC_PER_MSEC, USEC_PER_DAY),

@@ -299,8 +299,7 @@ static void restarting_healthy(Machine *m)
         Incident *i = m->i;
 
         i->last_rung = i->rung;
-        if (i->rung != RUNG_SUSPECTS ||
-            i->n_suspects == 0) { /* none was held, or none is left: nobody to blame */
+        if (i->rung != RUNG_SUSPECTS || i->n_suspects == 0) { /* nobody to blame */
                 i->rung = RUNG_FINISH;
                 watch(m, STATE_VERIFYING, REASON_TRIAL_HEALTHY);
         } else if (i->n_suspects == 1) {

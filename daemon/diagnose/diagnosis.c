@@ -34,8 +34,9 @@
  *                 since the claim, for the settle time. So is a stall that something else explains:
  *                 another host, a disk, pressure, a frozen control group (hang.c); no claim makes a fault
  *                 of that.
- *   suspect       the above, and any fault within the settle time after the clock jumped: silence across
- *                 a sleep says nothing, and all times begin anew.
+ *   suspect       the above, and any fault that the host explains (conditions.c), or within the settle
+ *                 time after the clock jumped or a condition ended: silence until then says nothing, and all
+ *                 times begin anew.
  *   healthy       running, no symptom open, no probe failing, every probe has reported (or had the time
  *                 to), all of it for the settle time. Said once.
  *
@@ -51,17 +52,10 @@
  * observation that names a probe, store or rule that the settings do not have. Nothing was taken in then.
  * Test: tests/unit/test_diagnosis.c.
  */
-#include "diagnose/diagnosis.h"
+#include "diagnose/diagnosis_private.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "diagnose/claims.h"
-#include "diagnose/facts.h"
-#include "diagnose/limits.h"
-#include "diagnose/movement.h"
-#include "diagnose/probes.h"
-#include "diagnose/run_watch.h"
-#include "diagnose/silence.h"
 #include "diagnose/symptom.h"
 
 #include <assert.h>
@@ -75,29 +69,6 @@ static const char *const verdict_table[] = {
 };
 static_assert(sizeof(verdict_table) / sizeof(verdict_table[0]) == _VERDICT_MAX, "a word is missing");
 DEFINE_STRING_TABLE(verdict, Verdict, verdict_table)
-
-struct Diagnosis {
-        const ServiceSettings *service;
-        RunWatch run;
-        Probes probes;
-        Movement movement;
-        HangWatch hang;
-        LimitWatch limits;
-        Claims claims;
-        Facts facts;
-        bool shutdown;
-        usec_t base;       /* no time counts from before: the last reset or clock jump */
-        usec_t hold_until; /* after a clock jump */
-        usec_t quiet;      /* the last symptom went away */
-        usec_t excused;    /* the last time that something explained why no mail moves */
-        usec_t asked;      /* since when probes have been asked about this run */
-        usec_t deadline;
-        const ProbeWatch *slow; /* not told yet */
-        bool look;              /* the processes are to be looked at */
-        Verdict said;           /* the last verdict but UNCHANGED, in this episode */
-        Reason said_reason;
-        Reason reason; /* of the present */
-};
 
 /* What probes and stores said is of another run, or of a time that does not count. */
 static void diagnosis_begin(Diagnosis *d, usec_t mono)
@@ -116,174 +87,6 @@ static void diagnosis_forget(Diagnosis *d, usec_t mono)
         claims_clear(&d->claims);
         diagnosis_begin(d, mono);
         d->quiet = mono;
-}
-
-/* The symptom is gone. */
-static void diagnosis_close(Diagnosis *d, SymptomKind kind, usec_t mono)
-{
-        if (facts_close(&d->facts, kind))
-                d->quiet = mono;
-}
-
-/* Asks for a tick at @t. Yields whether it has come. */
-static bool diagnosis_due(Diagnosis *d, usec_t t, usec_t mono)
-{
-        if (t <= mono)
-                return true;
-        if (t < d->deadline)
-                d->deadline = t;
-        return false;
-}
-
-static usec_t later(usec_t a, usec_t b)
-{
-        return a > b ? a : b;
-}
-
-/* --- what time brings --- */
-
-/* A phase of the run that has a limit; 0 is none. */
-static void refresh_hung(Diagnosis *d, SymptomKind kind, RunState run, usec_t timeout, const Now *now)
-{
-        usec_t start = later(d->run.since, d->base);
-        char took[32];
-        Symptom s;
-
-        if (d->run.run != run || d->run.expected) {
-                diagnosis_close(d, kind, now->mono);
-                return;
-        }
-        if (timeout == 0 || !diagnosis_due(d, usec_add(start, timeout), now->mono) || d->facts.of[kind].open)
-                return;
-        s = symptom_make(d->service, kind, symptom_kind_to_string(kind), now->wall);
-        symptom_detail(&s, "%s for %s", run_state_to_string(run),
-                       usec_format(took, sizeof(took), usec_sub(now->mono, start)));
-        facts_open(&d->facts, &s, true, 0);
-}
-
-/* An end is past when the service has been up for long enough. */
-static void refresh_ends(Diagnosis *d, const Now *now)
-{
-        static const SymptomKind kinds[] = { SYMPTOM_CRASHED, SYMPTOM_START_FAILED, SYMPTOM_CRASH_LOOP };
-        usec_t up = later(d->run.since, d->base);
-
-        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
-                const Fact *f = d->facts.of + kinds[i];
-                usec_t quiet = later(d->service->recovery.settle, f->clear_after);
-
-                /* It has been quiet since it came up, so d->quiet stays. */
-                if (f->open && diagnosis_due(d, usec_add(later(up, f->at), quiet), now->mono))
-                        facts_close(&d->facts, kinds[i]);
-        }
-}
-
-/* Until when a probe that has not answered yet says nothing: the service may be on its way up. */
-static usec_t diagnosis_grace(const Diagnosis *d)
-{
-        return usec_add(later(d->run.since, d->base), d->service->start_timeout);
-}
-
-static void refresh_probes(Diagnosis *d, const Now *now)
-{
-        usec_t grace = diagnosis_grace(d);
-        bool started = grace <= now->mono;
-        const ProbeWatch *bad = probes_unresponsive(&d->probes, started);
-        char what[128];
-        Symptom s;
-
-        if (!bad) {
-                if (!started && probes_failing(&d->probes, true))
-                        diagnosis_due(d, grace, now->mono);
-                diagnosis_close(d, SYMPTOM_UNRESPONSIVE, now->mono);
-                return;
-        }
-        if (d->facts.of[SYMPTOM_UNRESPONSIVE].open)
-                return;
-        s = symptom_make(d->service, SYMPTOM_UNRESPONSIVE, "unresponsive", now->wall);
-        symptom_detail(&s, "probe %s failed %u times in a row: %s",
-                       probe_describe(bad->settings, what, sizeof(what)), bad->failures, bad->detail);
-        facts_open(&d->facts, &s, true, 0);
-}
-
-static void refresh_movement(Diagnosis *d, const Now *now)
-{
-        const Silence silence = { d->service, &d->movement, &d->hang, &d->facts };
-        const StallSettings *stall = &d->service->stall;
-        usec_t still = movement_still_since(&d->movement), since;
-        bool excused;
-
-        if (!stall->enabled || stall->after == 0)
-                return;
-        if (still != USEC_INFINITY)
-                still = later(still, later(d->run.since, d->base));
-        since = later(still, d->excused);
-        excused = still != USEC_INFINITY && silence_stays_excused(&silence);
-        /* So that by the time it counts as a stall, it is known what the processes did meanwhile. */
-        d->look = diagnosis_due(d, usec_add(since, stall->after / 2), now->mono) || excused;
-        if (silence_of_holder(&silence, now))
-                return;
-        if (excused || diagnosis_due(d, usec_add(since, stall->after), now->mono))
-                d->excused = silence_of_service(&silence, still, now) ? now->mono : d->excused;
-        else
-                diagnosis_close(d, SYMPTOM_STALLED, now->mono);
-}
-
-/* Looks for the second fact of one claim that comes from the service's work. */
-static void claim_check(Diagnosis *d, Claim *c, usec_t mono)
-{
-        const ProbeWatch *failing = probes_failing(&d->probes, diagnosis_grace(d) <= mono);
-        usec_t since;
-        char what[128];
-
-        if (!c->open || c->confirmed || d->run.run != RUN_RUNNING)
-                return;
-        if (failing) {
-                symptom_add_detail(&c->symptom, "; probe %s fails",
-                                   probe_describe(failing->settings, what, sizeof(what)));
-        } else {
-                if (movement_longest(&d->movement, &since) == SIZE_MAX || d->movement.moved >= c->since ||
-                    hang_is_excused(&d->hang))
-                        return;
-                if (!diagnosis_due(
-                            d, usec_add(later(since, later(c->since, d->base)), d->service->recovery.settle),
-                            mono))
-                        return;
-                symptom_add_detail(&c->symptom, "; %llu messages wait, and none has moved since",
-                                   (unsigned long long)movement_waiting(&d->movement));
-        }
-        c->confirmed = true;
-        c->recorded = false; /* with the second fact it is to be told again */
-}
-
-static void refresh_claims(Diagnosis *d, const Now *now)
-{
-        bool closed;
-
-        diagnosis_due(d, claims_expire(&d->claims, now->mono, &closed), now->mono);
-        if (closed)
-                d->quiet = now->mono;
-        for (size_t i = 0; i < d->claims.n; i++)
-                claim_check(d, d->claims.claims + i, now->mono);
-}
-
-static void diagnosis_refresh(Diagnosis *d, const Now *now)
-{
-        d->deadline = USEC_INFINITY;
-        d->look = false;
-        refresh_hung(d, SYMPTOM_START_HUNG, RUN_STARTING, d->service->start_timeout, now);
-        refresh_hung(d, SYMPTOM_STOP_HUNG, RUN_STOPPING, d->service->stop_timeout, now);
-        if (d->run.run == RUN_RUNNING) {
-                refresh_ends(d, now);
-                refresh_probes(d, now);
-                refresh_movement(d, now);
-                if (!limits_refresh(&d->limits, &d->facts, now))
-                        diagnosis_close(d, SYMPTOM_EVENT, now->mono);
-        } else {
-                diagnosis_close(d, SYMPTOM_UNRESPONSIVE, now->mono);
-                diagnosis_close(d, SYMPTOM_STALLED, now->mono);
-                diagnosis_close(d, SYMPTOM_EVENT, now->mono);
-        }
-        refresh_claims(d, now);
 }
 
 /* --- the verdict --- */
@@ -376,6 +179,24 @@ static void say_symptom(Diagnosis *d, const Opinion *o, Finding *f)
         }
 }
 
+/* Does the host explain the fault? Then a symptom it stays. Return: false while that is being looked at. */
+static bool fault_check(Diagnosis *d, Opinion *o, const Now *now)
+{
+        usec_t due;
+        Reason reason;
+        Explains held =
+                conditions_hold(&d->conditions, d->service->recovery.settle, now->mono, &reason, &due);
+
+        if (held == EXPLAINS_NOTHING)
+                return true;
+        diagnosis_due(d, due, now->mono);
+        if (held == EXPLAINS_NO_MORE)
+                diagnosis_begin(d, now->mono); /* silence that was explained begins anew */
+        o->verdict = VERDICT_SUSPECT;
+        o->reason = reason;
+        return held != EXPLAINS_LOOKING;
+}
+
 static void diagnosis_conclude(Diagnosis *d, const Now *now, Finding *f)
 {
         Reason down = stand_down_reason(d);
@@ -389,10 +210,10 @@ static void diagnosis_conclude(Diagnosis *d, const Now *now, Finding *f)
                 return;
         }
         o = diagnosis_opinion(d);
-        if (o.verdict == VERDICT_FAULT && !diagnosis_due(d, d->hold_until, now->mono)) {
-                o.verdict = VERDICT_SUSPECT;
-                o.reason = REASON_CLOCK_JUMP;
-        }
+        if (o.verdict != VERDICT_FAULT)
+                conditions_no_fault(&d->conditions);
+        else if (d->said != VERDICT_FAULT && !fault_check(d, &o, now))
+                return;
         if (o.verdict != VERDICT_UNCHANGED) {
                 say_symptom(d, &o, f);
                 return;
@@ -403,6 +224,7 @@ static void diagnosis_conclude(Diagnosis *d, const Now *now, Finding *f)
                       d->said == VERDICT_SUSPECT || d->said == VERDICT_FAULT ? REASON_SYMPTOM_CLEARED
                                                                              : REASON_HEALTHY);
         facts_clear(&d->facts);
+        conditions_want(&d->conditions, now->mono); /* what is there now explains nothing later */
 }
 
 /* --- the outside --- */
@@ -483,7 +305,7 @@ static void feed_host(Diagnosis *d, const HostStatus *s, const Now *now)
         if (!s->clock_jump)
                 return;
         d->base = now->mono;
-        d->hold_until = usec_add(now->mono, d->service->recovery.settle);
+        conditions_pause(&d->conditions, REASON_CLOCK_JUMP, usec_add(now->mono, d->service->recovery.settle));
         diagnosis_begin(d, now->mono);
 }
 
@@ -509,6 +331,10 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_PROCESSES:
                 r = hang_feed(&d->hang, &o->processes);
                 return err_trace(r < 0 ? r : limits_feed(&d->limits, &o->processes));
+        case OBSERVATION_CONDITIONS:
+                conditions_feed(&d->conditions, &o->conditions,
+                                d->said == VERDICT_HEALTHY && d->run.run == RUN_RUNNING, now->mono);
+                return 0;
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:
                 break;
@@ -526,6 +352,11 @@ int diagnosis_feed(Diagnosis *d, const Observation *o, const Now *now, Finding *
         if (r < 0)
                 return err_trace(r);
         return diagnosis_tick(d, now, ret);
+}
+
+Conditions *diagnosis_conditions(Diagnosis *d)
+{
+        return &d->conditions;
 }
 
 bool diagnosis_warning(Diagnosis *d, char *buf, size_t size)

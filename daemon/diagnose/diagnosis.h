@@ -7,6 +7,7 @@
  * Keeps the windows, debounce and claims of one service. Sources feed it through the engine.
  */
 
+#include "diagnose/conditions.h"
 #include "diagnose/hang.h"
 #include "model/observation.h"
 #include "model/settings.h"
@@ -29,6 +30,7 @@ typedef struct Symptom {
         bool claimed;          /* only a rule says so */
         int exit_code, signal; /* crashed */
         bool core;
+        bool out_of_memory;     /* the kernel killed it for want of memory */
         char detail[256];       /* UTF-8, cut at a character: what was seen, with figures */
         char rule[64];          /* name of the rule, or "" */
         ProcessVerdict verdict; /* why the service is silent: which test said so; WORKING: none did */
@@ -58,6 +60,8 @@ int diagnosis_feed(Diagnosis *d, const Observation *o, const Now *now, Finding *
  * @buf, or false if there is nothing new.
  */
 bool diagnosis_warning(Diagnosis *d, char *buf, size_t size);
+/* What is known of the host; the engine takes requests for looks out of it. */
+Conditions *diagnosis_conditions(Diagnosis *d);
 /* Time has passed: start_timeout, settle, stall.after, claims that expire. */
 int diagnosis_tick(Diagnosis *d, const Now *now, Finding *ret);
 /* The monotonic moment of the next useful tick, or USEC_INFINITY. */

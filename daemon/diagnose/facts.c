@@ -2,7 +2,8 @@
  * facts - the symptoms that the service itself shows
  *
  * A plain table for the diagnosis. A fact that closes and opens again within one episode with the same
- * signature is not said again: that is what makes one finding of a flapping service.
+ * signature is not said again: that is what makes one finding of a flapping service. One that fails in two
+ * or three ways by turns has one finding for each.
  *
  * A symptom is half a kilobyte of text, and there are services by the hundred with none: there is room for
  * one, and memory is taken for more. Cannot fail: without memory the latest symptom takes the room, and the
@@ -11,6 +12,7 @@
 #include "diagnose/facts.h"
 
 #include "base/cleanup.h"
+#include "diagnose/symptom.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -42,6 +44,22 @@ void facts_clear(Facts *f)
         *f = (Facts){};
 }
 
+static bool was_told(const Fact *fact, uint64_t hash)
+{
+        for (unsigned i = 0; i < FACT_TOLD_MAX; i++)
+                if (fact->told[i] == hash)
+                        return true;
+        return false;
+}
+
+/* Another signature than the last one's takes its place. */
+static void signature_change(Fact *fact, const char *signature)
+{
+        if (fact->recorded && fact->symptom->signature[0])
+                fact->told[fact->n_told++ % FACT_TOLD_MAX] = text_hash(fact->symptom->signature);
+        fact->recorded = was_told(fact, text_hash(signature));
+}
+
 void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after)
 {
         Fact *fact = f->of + s->kind;
@@ -49,7 +67,7 @@ void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after)
         if (!fact->symptom)
                 fact->symptom = symptom_room(f);
         if (strcmp(fact->symptom->signature, s->signature) != 0)
-                fact->recorded = false;
+                signature_change(fact, s->signature);
         fact->hard = hard || (fact->open && fact->hard);
         if (!fact->open || clear_after > fact->clear_after)
                 fact->clear_after = clear_after;

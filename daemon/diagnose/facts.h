@@ -6,14 +6,18 @@
 
 #include "diagnose/diagnosis.h"
 
+#define FACT_TOLD_MAX 8
+
 typedef struct Fact {
         bool open;
         bool hard;     /* a fault; else it waits for a second fact */
         bool recorded; /* said in this episode */
         Reason reason; /* a soft one: why it is not a fault; REASON_NONE: the manager restarts the service */
         usec_t at;     /* monotonic: of a process' end, when it was; 0: it is the run's */
-        usec_t clear_after; /* an end: how long the service must be up until it is past */
-        Symptom *symptom;   /* of the last time it was open; NULL: never */
+        usec_t clear_after;           /* an end: how long the service must be up until it is past */
+        Symptom *symptom;             /* of the last time it was open; NULL: never */
+        uint64_t told[FACT_TOLD_MAX]; /* hashes of other signatures that were recorded in this episode */
+        unsigned n_told;
 } Fact;
 
 /* All zero is none. Must stay where it is: facts point into it. */

@@ -159,6 +159,7 @@ static Symptom end_symptom(const RunWatch *w, const ServiceStatus *status, Sympt
                 s.signal = status->signal;
                 s.core = status->core;
         }
+        s.out_of_memory = result_is(status, "oom-kill");
         end_describe(&s, status);
         return s;
 }

@@ -81,3 +81,12 @@ Symptom symptom_make(const ServiceSettings *service, SymptomKind kind, const cha
         text_copy(s.signature + len, tail_len + 1, tail);
         return s;
 }
+
+uint64_t text_hash(const char *text)
+{
+        uint64_t h = UINT64_C(14695981039346656037);
+
+        for (; *text; text++)
+                h = (h ^ (uint8_t)*text) * UINT64_C(1099511628211);
+        return h;
+}

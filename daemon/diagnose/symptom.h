@@ -16,3 +16,5 @@ void symptom_add_detail(Symptom *s, const char *format, ...) __attribute__((form
 
 /* Copies @src (UTF-8; NULL is "") to @dst of @size bytes, cut at a character. */
 void text_copy(char *dst, size_t size, const char *src);
+/* Of a name or signature (FNV-1a): to know it again in little room. */
+uint64_t text_hash(const char *text);

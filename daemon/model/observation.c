@@ -20,7 +20,7 @@ static const char *const observation_kind_table[] = {
         [OBSERVATION_SERVICE] = "service",     [OBSERVATION_PROBE] = "probe",
         [OBSERVATION_PROGRESS] = "progress",   [OBSERVATION_LOG] = "log",
         [OBSERVATION_INFLIGHT] = "inflight",   [OBSERVATION_HOST] = "host",
-        [OBSERVATION_PROCESSES] = "processes",
+        [OBSERVATION_PROCESSES] = "processes", [OBSERVATION_CONDITIONS] = "conditions",
 };
 static_assert(sizeof(observation_kind_table) / sizeof(observation_kind_table[0]) == _OBSERVATION_KIND_MAX,
               "a word is missing");

@@ -119,6 +119,19 @@ typedef struct ProcessesStatus {
         Pressure pressure; /* of the host or of the service's control group, whichever is worse */
 } ProcessesStatus;
 
+/* Something about the host that explains why a service fails, and forbids to act meanwhile. */
+typedef struct Condition {
+        Reason reason;    /* disk_full, dependency_down, maintenance, memory_pressure */
+        const char *id;   /* the same as long as it is the same occurrence of the same thing */
+        const char *text; /* UTF-8: what, with names and figures */
+} Condition;
+
+/* All of them at one look. */
+typedef struct ConditionsStatus {
+        const Condition *list;
+        size_t n;
+} ConditionsStatus;
+
 typedef enum ObservationKind {
         OBSERVATION_SERVICE,
         OBSERVATION_PROBE,
@@ -127,6 +140,7 @@ typedef enum ObservationKind {
         OBSERVATION_INFLIGHT,
         OBSERVATION_HOST,
         OBSERVATION_PROCESSES,
+        OBSERVATION_CONDITIONS,
         _OBSERVATION_KIND_MAX,
         _OBSERVATION_KIND_INVALID = -EINVAL,
 } ObservationKind;
@@ -142,5 +156,6 @@ typedef struct Observation {
                 InflightStatus inflight;
                 HostStatus host;
                 ProcessesStatus processes;
+                ConditionsStatus conditions;
         };
 } Observation;

@@ -94,6 +94,7 @@ static void service_settings_deinit(ServiceSettings *s)
         for (size_t i = 0; s->leftovers && i < s->n_leftovers; i++)
                 free(s->leftovers[i].exe);
         free(s->leftovers);
+        strv_free(s->depends_on);
         probes_free(s->probes, s->n_probes);
         strv_free(s->stall.ignore);
         free(s->crash_windows);

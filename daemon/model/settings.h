@@ -131,6 +131,7 @@ typedef struct ServiceSettings {
         char **environment;
         char **start, **stop, **status; /* command */
         char *pidfile;
+        char **depends_on; /* units, and names of services here */
         bool sole_supervisor, core;
         usec_t start_timeout, stop_timeout, kill_timeout;
         LeftoverSettings *leftovers;

@@ -63,6 +63,8 @@ static const char *const cause_kind_table[] = {
         [CAUSE_OPERATOR_STOP] = "operator_stop",
         [CAUSE_MAINTENANCE] = "maintenance",
         [CAUSE_OTHER_SUPERVISOR] = "other_supervisor",
+        [CAUSE_MEMORY_PRESSURE] = "memory_pressure",
+        [CAUSE_OUT_OF_MEMORY] = "out_of_memory",
 };
 static_assert(sizeof(cause_kind_table) / sizeof(cause_kind_table[0]) == _CAUSE_KIND_MAX, "a word is missing");
 DEFINE_STRING_TABLE(cause_kind, CauseKind, cause_kind_table)
@@ -200,6 +202,10 @@ static const char *const reason_table[] = {
         [REASON_INTENT_UNKNOWN] = "intent_unknown",
         [REASON_RESUMED] = "resumed",
         [REASON_CLOCK_JUMP] = "clock_jump",
+        [REASON_DISK_FULL] = "disk_full",
+        [REASON_DEPENDENCY_DOWN] = "dependency_down",
+        [REASON_MAINTENANCE] = "maintenance",
+        [REASON_MEMORY_PRESSURE] = "memory_pressure",
         [REASON_SLOW] = "slow",
         [REASON_CHILD_DIED] = "child_died",
         [REASON_WAITS_NETWORK] = "waits_network",
@@ -263,6 +269,12 @@ static const char *const reason_sentences[] = {
         [REASON_RESUMED] = "unjamd was restarted in the middle of the incident and goes on from there.",
         [REASON_CLOCK_JUMP] =
                 "The clock jumped or the host was asleep, so silence means nothing for a while.",
+        [REASON_DISK_FULL] =
+                "A file system that the service or unjamd needs is full; recovery waits for room.",
+        [REASON_DEPENDENCY_DOWN] = "A service that this one depends on is down; recovery waits for it.",
+        [REASON_MAINTENANCE] =
+                "The package manager or an operator is at work on the service; recovery waits.",
+        [REASON_MEMORY_PRESSURE] = "The whole host waits for memory, so silence and slowness mean nothing.",
         [REASON_SLOW] =
                 "A probe is answered, but more slowly than its `slow`; that is a warning and no fault.",
         [REASON_CHILD_DIED] =

@@ -68,6 +68,8 @@ typedef enum CauseKind {
         CAUSE_OPERATOR_STOP,
         CAUSE_MAINTENANCE,
         CAUSE_OTHER_SUPERVISOR,
+        CAUSE_MEMORY_PRESSURE,
+        CAUSE_OUT_OF_MEMORY,
         _CAUSE_KIND_MAX,
         _CAUSE_KIND_INVALID = -EINVAL,
 } CauseKind;
@@ -239,7 +241,11 @@ typedef enum Reason {
         REASON_PRESSURE,      /* ... for CPU or memory that the host is short of */
         REASON_FROZEN,        /* the control group is frozen */
         REASON_EVIDENCE_GAP,  /* what a log said at some time is not known */
-        REASON_UNEXPECTED,    /* an empty cell of the state table: a bug of ours */
+        REASON_DISK_FULL,
+        REASON_DEPENDENCY_DOWN,
+        REASON_MAINTENANCE,     /* a package manager, or an operator with an editor, is at work on it */
+        REASON_MEMORY_PRESSURE, /* the whole host waits for memory */
+        REASON_UNEXPECTED,      /* an empty cell of the state table: a bug of ours */
         _REASON_MAX,
         _REASON_INVALID = -EINVAL,
 } Reason;

@@ -193,6 +193,45 @@ static void port_canaries(void *userdata, size_t service, bool allowed)
         s->canaries = allowed;
 }
 
+static void look_done(Sim *s, void *data)
+{
+        const Condition c = { .reason = s->condition,
+                              .id = reason_to_string(s->condition),
+                              .text = "so it is" };
+        const Observation o = { .kind = OBSERVATION_CONDITIONS,
+                                .conditions = { .list = &c, .n = s->condition != REASON_NONE } };
+
+        (void)data;
+        engine_observe(s->engine, 0, &o);
+}
+
+static void port_look(void *userdata, size_t service)
+{
+        Sim *s = userdata;
+
+        (void)service;
+        s->looks++;
+        sim_timer(s, 1000, s->generation, look_done, NULL);
+}
+
+bool sim_canaries(const Sim *s)
+{
+        return s->canaries;
+}
+
+unsigned sim_looks(const Sim *s)
+{
+        return s->looks;
+}
+
+void sim_condition(Sim *s, Reason reason, bool kills)
+{
+        s->condition = reason;
+        s->condition_kills = kills;
+        if (kills && s->running)
+                sim_die(s, NULL);
+}
+
 static void port_hurry(void *userdata, size_t service, bool on)
 {
         (void)userdata;
@@ -213,6 +252,7 @@ void sim_engine_start(Sim *s)
                                  .history = port_history,
                                  .hurry = port_hurry,
                                  .canaries = port_canaries,
+                                 .conditions = port_look,
                                  .userdata = s };
 
         s->generation++;
@@ -221,6 +261,8 @@ void sim_engine_start(Sim *s)
         s->done = NULL;
         assert(engine_new(&s->engine, s->settings, &ports, &service) == 0);
         assert(engine_start(s->engine) == 0);
+        if (s->config.looks)
+                port_look(s, 0);
         service_report(s);
         service_progress(s);
 }

@@ -43,6 +43,7 @@ typedef struct SimConfig {
         bool rebuildable;
         Mode mode;
         unsigned max_per_hour, max_trials;
+        bool looks; /* somebody looks at the host when asked */
 } SimConfig;
 
 typedef struct Sim Sim;
@@ -71,11 +72,17 @@ unsigned sim_moments(const Sim *s);
 void sim_fail_commits(Sim *s, int error);
 /* What a log source reports. */
 void sim_log(Sim *s, const LogEntry *entry);
+/* From now on there is this condition of the host (REASON_NONE: none any more); the service dies of it. */
+void sim_condition(Sim *s, Reason reason, bool kills);
+/* The service dies, for no fault of any message; what its manager says of it, NULL: "signal". */
+void sim_die(Sim *s, const char *result);
 /* An operator stops the service. */
 void sim_operator_stop(Sim *s);
 
 /* The action under way, or ACTION_NONE. */
 ActionKind sim_acting(const Sim *s);
+bool sim_canaries(const Sim *s);  /* may they be sent, as the engine says? */
+unsigned sim_looks(const Sim *s); /* at the host, that were asked for */
 
 const SimMessage *sim_message(const Sim *s, size_t i);
 size_t sim_n_messages(const Sim *s);

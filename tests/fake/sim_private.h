@@ -58,8 +58,12 @@ struct Sim {
         unsigned n_acts;
 
         unsigned moments, crash_at, kill_at;
-        bool canaries; /* may be sent, as the engine says */
-        bool dead;     /* unjamd is, until sim_run() starts it again */
+        const char *result; /* of the last death */
+        Reason condition;
+        bool condition_kills;
+        unsigned looks; /* so many were asked for */
+        bool canaries;  /* may be sent, as the engine says */
+        bool dead;      /* unjamd is, until sim_run() starts it again */
         json_t *reply;
         bool reply_ok;
 };

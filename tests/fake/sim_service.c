@@ -24,7 +24,7 @@ void service_report(Sim *s)
                 o.service.run = RUN_FAILED;
                 o.service.exited = true;
                 o.service.signal = 11;
-                o.service.result = "signal";
+                o.service.result = s->result ? s->result : "signal";
         } else {
                 o.service.run = RUN_STOPPED;
                 o.service.operator_stop = s->stopped_by_operator;
@@ -65,12 +65,18 @@ void service_killed(Sim *s, void *data)
                 service_die(s);
 }
 
+void sim_die(Sim *s, const char *result)
+{
+        s->result = result;
+        service_die(s);
+}
+
 static void started(Sim *s, void *data)
 {
         if ((uintptr_t)data != s->life)
                 return;
         s->starting = false;
-        if (s->config.dies_at_start || (s->config.bad_state && !s->purged)) {
+        if (s->config.dies_at_start || s->condition_kills || (s->config.bad_state && !s->purged)) {
                 service_die(s);
                 return;
         }

@@ -69,6 +69,7 @@ static inline void watcher_observe(void *userdata, size_t service, const Observa
         case OBSERVATION_PROGRESS:
         case OBSERVATION_HOST:
         case OBSERVATION_PROCESSES:
+        case OBSERVATION_CONDITIONS:
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:
                 break;

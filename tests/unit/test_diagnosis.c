@@ -1,5 +1,5 @@
 /*
- * diagnosis - the life of the run: starts, ends, stops, resets, in virtual time
+ * diagnosis, diagnosis_refresh - the life of the run: starts, ends, stops, resets, in virtual time
  */
 #include "diagnosis_bench.h"
 

@@ -1,6 +1,7 @@
 /* Tests of act/stores_check.c. */
 #include "act/stores_check.h"
 #include "base/cleanup.h"
+#include "base/room.h"
 #include "unit/private_mounts.h"
 
 #include <fcntl.h>

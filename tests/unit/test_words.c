@@ -53,10 +53,11 @@ static void test_contract(void **state)
         static const char *const symptoms[] = { "start_failed", "start_hung",   "crashed", "crash_loop",
                                                 "stop_hung",    "unresponsive", "stalled", "event" };
         static const char *const causes[] = {
-                "not_configured",        "startup_account",   "address_space",   "network_identity",
-                "administrator_address", "rebuildable_state", "stuck_messages",  "stale_lock",
-                "permissions",           "disk_full",         "disk_stuck",      "dependency_down",
-                "operator_stop",         "maintenance",       "other_supervisor"
+                "not_configured",        "startup_account",   "address_space",    "network_identity",
+                "administrator_address", "rebuildable_state", "stuck_messages",   "stale_lock",
+                "permissions",           "disk_full",         "disk_stuck",       "dependency_down",
+                "operator_stop",         "maintenance",       "other_supervisor", "memory_pressure",
+                "out_of_memory"
         };
         static const char *const events[] = { "daemon.started",
                                               "daemon.stopped",
