@@ -31,6 +31,8 @@ LimitCORE=0
 WantedBy=multi-user.target
 """
 
+EVENTS = 'events = ( { name = "imc-4037"; source = "journal"; field = "EVENT_ID"; equals = "4037"; symptom = "crashed"; } );'
+
 CONFIG = """\
 mode = "%(mode)s";
 services = (
@@ -38,7 +40,7 @@ services = (
     start_timeout = "5s"; stop_timeout = "3s"; kill_timeout = "5s";
     probes = ( { type = "%(probe)s"; address = "127.0.0.1:2525"; interval = "1s"; timeout = "1s"; failures = 3; } );
     stall = { after = "%(stall)s"; };
-    events = ( { name = "imc-4037"; source = "journal"; field = "EVENT_ID"; equals = "4037"; symptom = "crashed"; } );
+    %(events)s
     stores = (
       { name = "imcdata"; layout = "flat"; dirs = [ "/var/spool/imc/In", "/var/spool/imc/Out" ];
         hold = "%(hold)s"; rebuildable = [ "/var/spool/imc/queue.dat" ]; },
@@ -145,7 +147,7 @@ class Imc:
 
     def configure(self, **keys):
         known = {"mode": "act", "stall": "4s", "max_time": "5min", "hold": SPOOL + "/.unjam", "probe": "tcp",
-                 "extra": ""}
+                 "extra": "", "events": EVENTS}
         check(not set(keys) - set(known), "no such key: %r" % keys)
         self.m.write("/etc/unjamd/unjamd.conf", CONFIG % dict(known, **keys), 0o600)
         shutil.rmtree(self.m.path("/etc/unjamd/conf.d"), ignore_errors=True)
