@@ -316,8 +316,8 @@ static void hits_drop(JournalTurn *t, size_t n)
 }
 
 /*
- * To find a field in an entry costs more than all else. If one service alone reads the journal, whose an entry
- * is needs to be known only when it matches.
+ * To find a field in an entry costs more than all else. If one service alone reads the journal, whose an
+ * entry is needs to be known only when it matches.
  */
 static int entry_take_alone(JournalTurn *t)
 {
