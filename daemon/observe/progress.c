@@ -282,32 +282,12 @@ static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userd
 
 /* Scans */
 
-static int difference_report(ProgressSource *p, Tally **fresh, Want want)
+/* What has moved since the last scan; of a beginning nothing has. */
+static void status_report(ProgressSource *p, ScanResult *result)
 {
-        for (size_t i = 0; i < p->context.settings->n_stores; i++) {
-                ProgressStatus now, before = { 0 };
-
-                tally_look(fresh[i], &now);
-                now.moved = false;
-                now.arrived = now.departed = 0;
-                if (p->tallies && want == WANT_DIFFERENCE) {
-                        tally_look(p->tallies[i], &before);
-                        tally_difference(p->tallies[i], fresh[i], &now.arrived, &now.departed);
-                        now.arrived += before.arrived;
-                        now.departed += before.departed;
-                        now.moved = before.moved || now.arrived > 0 || now.departed > 0;
-                }
-                if (!p->tallies || want == WANT_BEGINNING || now.moved)
-                        store_report(p, i, &now);
-        }
-        return 0;
-}
-
-static void tallies_free(Tally **tallies, size_t n)
-{
-        for (size_t i = 0; tallies && i < n; i++)
-                tally_free(tallies[i]);
-        free(tallies);
+        for (size_t i = 0; i < p->context.settings->n_stores; i++)
+                if (!result->before || result->status[i].moved)
+                        store_report(p, i, &result->status[i]);
 }
 
 /* A scan of everything has ended: its marks and tallies take the place of the old ones. */
@@ -319,8 +299,8 @@ static int everything_adopt(ProgressSource *p, ScanResult *result)
         r = marks_adopt(p, result);
         if (r < 0)
                 return err_trace(r);
-        (void)difference_report(p, result->tallies, p->running);
-        tallies_free(p->tallies, p->context.settings->n_stores);
+        status_report(p, result);
+        scan_tallies_free(p->tallies, p->context.settings->n_stores);
         p->tallies = TAKE_PTR(result->tallies);
         p->fd = TAKE_FD(result->fd);
         p->note = result->note;
@@ -350,16 +330,21 @@ static int roots_adopt(ProgressSource *p, ScanResult *result)
 static void on_scan(void *userdata, int r, ScanResult *result)
 {
         ProgressSource *p = userdata;
+        bool adopted = false;
 
         p->scan = NULL;
         if (p->want != WANT_BEGINNING) {
                 if (r >= 0)
                         r = p->running == WANT_ROOTS ? roots_adopt(p, result) : everything_adopt(p, result);
+                adopted = r >= 0;
                 if (r < 0 || result->missing)
                         rescan_later(p, RETRY_DELAY);
                 if (r >= 0 && result->blind)
                         rescan_later(p, POLL_INTERVAL);
         }
+        /* What was known before is still good for the notices that follow. */
+        if (!adopted && !p->tallies)
+                p->tallies = TAKE_PTR(result->before);
         p->running = WANT_NOTHING;
         if (p->io)
                 (void)sd_event_source_set_enabled(p->io, SD_EVENT_ON);
@@ -386,6 +371,8 @@ static int scan_begin(ProgressSource *p)
                 scan_marks_free(p->roots, p->n_roots);
                 p->roots = NULL;
                 (void)sd_event_source_set_enabled(p->rescan, SD_EVENT_OFF);
+                if (p->running == WANT_DIFFERENCE)
+                        spec.before = p->tallies;
         }
         p->n_roots = 0;
         if (p->io)
@@ -398,6 +385,8 @@ static int scan_begin(ProgressSource *p)
                 rescan_later(p, RETRY_DELAY);
                 return err_trace(r);
         }
+        if (spec.before)
+                p->tallies = NULL; /* the scan's until it has ended; no notice is read meanwhile */
         return 0;
 }
 
@@ -433,7 +422,7 @@ static Source *progress_free(Source *source)
         sd_event_source_disable_unref(p->rescan);
         marks_clear(p);
         keymap_deinit(&p->by_wd);
-        tallies_free(p->tallies, p->context.settings->n_stores);
+        scan_tallies_free(p->tallies, p->context.settings->n_stores);
         scan_marks_free(p->roots, p->n_roots);
         free(p);
         return NULL;

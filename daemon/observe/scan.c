@@ -41,6 +41,13 @@ void scan_marks_free(ScanMark *marks, size_t n)
         free(marks);
 }
 
+void scan_tallies_free(Tally **tallies, size_t n)
+{
+        for (size_t i = 0; tallies && i < n; i++)
+                tally_free(tallies[i]);
+        free(tallies);
+}
+
 static void scan_free(Scan *s)
 {
         if (!s)
@@ -48,9 +55,9 @@ static void scan_free(Scan *s)
         closep(&s->result.fd);
         scan_marks_free(s->result.marks, s->result.n_marks);
         scan_marks_free(s->spec.roots, s->spec.n_roots);
-        for (size_t i = 0; s->result.tallies && i < s->spec.settings->n_stores; i++)
-                tally_free(s->result.tallies[i]);
-        free(s->result.tallies);
+        scan_tallies_free(s->result.tallies, s->spec.settings->n_stores);
+        scan_tallies_free(s->result.before, s->spec.settings->n_stores);
+        free(s->result.status);
         settings_unref(s->spec.owner);
         free(s);
 }
@@ -137,6 +144,25 @@ static int scan_walk(Scan *s)
         return r;
 }
 
+/* What is there now, and what of it has come or gone since the tallies before. */
+static void scan_compare(Scan *s)
+{
+        for (size_t i = 0; i < s->spec.settings->n_stores; i++) {
+                ProgressStatus *now = &s->result.status[i], before;
+
+                tally_look(s->result.tallies[i], now);
+                now->moved = false;
+                now->arrived = now->departed = 0;
+                if (!s->result.before)
+                        continue;
+                tally_look(s->result.before[i], &before);
+                tally_difference(s->result.before[i], s->result.tallies[i], &now->arrived, &now->departed);
+                now->arrived += before.arrived;
+                now->departed += before.departed;
+                now->moved = before.moved || now->arrived > 0 || now->departed > 0;
+        }
+}
+
 static int scan_run(Job *job)
 {
         Scan *s = (Scan *)job; /* the job is its first member */
@@ -151,7 +177,10 @@ static int scan_run(Job *job)
                                          "counted every 30 s";
                 }
         }
-        return scan_walk(s);
+        int r = scan_walk(s);
+        if (r == 0 && s->spec.fd < 0)
+                scan_compare(s);
+        return r;
 }
 
 static void scan_done(Job *job, int r)
@@ -179,7 +208,8 @@ static int scan_prepare(Scan *s)
                         return err_origin(-errno);
         }
         s->result.tallies = calloc(settings->n_stores + 1, sizeof(*s->result.tallies));
-        if (!s->result.tallies)
+        s->result.status = calloc(settings->n_stores + 1, sizeof(*s->result.status));
+        if (!s->result.tallies || !s->result.status)
                 return err_origin(-ENOMEM);
         for (size_t i = 0; i < settings->n_stores; i++) {
                 int r = tally_new(&s->result.tallies[i], &settings->stores[i], &settings->stall,
@@ -209,9 +239,12 @@ int scan_start(Scan **ret, Worker *worker, ScanSpec *spec, ScanDone done, void *
         int r = scan_prepare(s);
         if (r < 0)
                 return err_trace(r);
+        s->result.before = spec->before;
         r = worker_submit(worker, &s->job);
-        if (r < 0)
+        if (r < 0) {
+                s->result.before = NULL;
                 return err_trace(r);
+        }
         *ret = TAKE_PTR(s);
         return 0;
 }

@@ -23,7 +23,11 @@ typedef struct ScanResult {
         int fd; /* inotify; -1 if there is none to be had */
         ScanMark *marks;
         size_t n_marks;
-        Tally **tallies;  /* one for each store */
+        Tally **tallies; /* one for each store */
+        Tally **before;  /* those of the spec, or NULL */
+        /* For each store what is there, and with @before what is different: counted in the thread, for a
+         * million messages take longer than the loop may. */
+        ProgressStatus *status;
         bool blind;       /* some directory has no mark, or lies where marks see too little */
         bool missing;     /* a store's directory was not there */
         const char *note; /* why it is blind, or NULL; static */
@@ -36,6 +40,7 @@ typedef struct ScanSpec {
         int fd; /* the inotify descriptor to add marks to (not consumed), or -1: everything, with a new one */
         ScanMark *roots; /* where to scan; wd is unused. With fd -1 none */
         size_t n_roots;
+        Tally **before; /* what the last scan and the notices since have told, or NULL */
 } ScanSpec;
 
 /*
@@ -44,9 +49,11 @@ typedef struct ScanSpec {
  */
 typedef void (*ScanDone)(void *userdata, int r, ScanResult *result);
 
-/* Takes @spec->roots over, also on error. Return: 0 or a negated errno (then done() is not called). */
+/* Takes @spec->roots over, also on error, and @spec->before if there is none. Return: 0 or a negated errno
+ * (then done() is not called). */
 int scan_start(Scan **ret, Worker *worker, ScanSpec *spec, ScanDone done, void *userdata);
 /* done() is not called any more; the job ends as soon as it notices. NULL is fine. Yields NULL. */
 Scan *scan_cancel(Scan *s);
 
 void scan_marks_free(ScanMark *marks, size_t n);
+void scan_tallies_free(Tally **tallies, size_t n);
