@@ -42,6 +42,7 @@
  *                                                         back: H's "taken"
  *   same name in H and spare     the name came again      back: H's, spare's H's to Q       hold
  *                                                         stays, "taken"
+ *   two names of one file        hard links             each name as wanted  each name      by its name
  *   no H                         nothing was held yet     made when needed   -              store
  *   H partial skeleton, empty    crash while cloning      completed          -              store
  *   H the original, S its clone  set aside                exchanged back if  to Q           hold

@@ -213,6 +213,65 @@ static void test_what_was_never_seen_is_put_back(void **state)
         assert_int_equal(f->inventory.arrived, 1);
 }
 
+static nlink_t links_of(const Fixture *f, const char *below)
+{
+        struct stat st;
+
+        assert_int_equal(lstat(at(f, below), &st), 0);
+        return st.st_nlink;
+}
+
+/* Two names of one file are two files of one message, or two messages; a rename of one is none of the
+ * other. */
+static void test_hard_links_stay_links(void **state)
+{
+        Fixture *f = *state;
+        MessageSet held = {};
+        ino_t file;
+
+        put(f, "spool/In/a", "1");
+        assert_int_equal(link(at(f, "spool/In/a"), at(f, "spool/Out/a")), 0);
+        assert_int_equal(link(at(f, "spool/In/a"), at(f, "spool/In/b")), 0);
+        file = inode_of(f, "spool/In/a");
+        inventory(f, true, false);
+        assert_int_equal(f->inventory.in_store, 2);
+        assert_int_equal(message_set_add(&held, index_of(f, STORE_Q, "a")), 0);
+        place_held(f, &held);
+        assert_false(is_there(f, "spool/In/a") || is_there(f, "spool/Out/a"));
+        assert_int_equal(inode_of(f, "spool/In/b"), file);
+        assert_int_equal(inode_of(f, HELD_IN "/a"), file);
+        assert_int_equal(links_of(f, HELD_IN "/a"), 3);
+        set_aside(f, STORE_Q);
+        assert_false(is_there(f, "spool/In/b"));
+        place_none(f);
+        assert_int_equal(inode_of(f, "spool/In/a"), file);
+        assert_int_equal(inode_of(f, "spool/Out/a"), file);
+        assert_int_equal(links_of(f, "spool/In/b"), 3);
+        message_set_deinit(&held);
+}
+
+/* rename() of one name of a file onto another does nothing and succeeds: it must not look as if it had
+ * moved. */
+static void test_a_link_under_a_held_name(void **state)
+{
+        Fixture *f = *state;
+        MessageSet held = {};
+
+        put(f, "spool/In/a", "1");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&held, index_of(f, STORE_Q, "a")), 0);
+        place_held(f, &held);
+        assert_int_equal(link(at(f, HELD_IN "/a"), at(f, "spool/In/a")), 0);
+        inventory(f, false, false);
+        place_held(f, &held);
+        assert_false(is_there(f, "spool/In/a"));
+        assert_int_equal(links_of(f, HELD_IN "/a"), 2);
+        place_none(f);
+        assert_int_equal(reported(f, "taken"), 1);
+        assert_int_equal(links_of(f, "spool/In/a"), 2);
+        message_set_deinit(&held);
+}
+
 static void test_a_late_file_that_is_no_message(void **state)
 {
         Fixture *f = *state;
@@ -345,6 +404,8 @@ int main(void)
                 T(test_a_split_message_is_completed),
                 T(test_only_one_store),
                 T(test_what_was_never_seen_is_put_back),
+                T(test_hard_links_stay_links),
+                T(test_a_link_under_a_held_name),
                 T(test_a_late_file_that_is_no_message),
                 T(test_a_directory_with_something_else_is_not_exchanged),
                 T(test_beside_a_live_service_nothing_is_exchanged),
