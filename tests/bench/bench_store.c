@@ -5,8 +5,9 @@
  * fsync of both directories. "mv": the same by mv(1), many names at a time. "ls": every name read, one stat
  * each. For half of the store a peer is taken at half of its time.
  *
- * Runs in TMPDIR; tests/bench/store.bench runs it on one file system after the other. UNJAM_BENCH_ON names the
- * file system in the rows; it is a scratch one then, and is left full. UNJAM_BENCH_MOST is the largest store.
+ * Runs in TMPDIR; tests/bench/store.bench runs it on one file system after the other. UNJAM_BENCH_ON names
+ * the file system in the rows; it is a scratch one then, and is left full. UNJAM_BENCH_MOST is the largest
+ * store.
  */
 #include "../unit/spool_fixture.h"
 
@@ -83,7 +84,8 @@ static void fill(const Bench *b)
                 char name[64];
                 int fd;
 
-                /* Names as servers make them: not in the order of the directory. A byte, and no block for it. */
+                /* Names as servers make them: not in the order of the directory. A byte, and no block for
+                 * it. */
                 snprintf(name, sizeof(name), "%08X%05u", i * 2654435761u, i % 100000);
                 fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
                 assert_true(fd >= 0);
@@ -152,7 +154,8 @@ static double peer_ls(const Bench *b)
 
 /* --- what is measured --- */
 
-/* The service is dead, and nobody else has a file open: what the actuator has made sure of before each move. */
+/* The service is dead, and nobody else has a file open: what the actuator has made sure of before each
+ * move. */
 static void settle(const Bench *b)
 {
         const struct timespec pause = { .tv_nsec = 100000000 };
