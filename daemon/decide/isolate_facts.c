@@ -4,178 +4,258 @@
  * Called by isolate_choose.c before each choice. A fact that a conviction explains goes; one that follows
  * from another goes; one whose members are all gone goes; one of which a single candidate is left convicts
  * it, if that is as sure as config.confidence asks; one whose members were all healthy somewhere means doubt.
- * For want of memory nothing is convicted.
+ *
+ * How sure is it? Where every culprit always fails, what one healthy trial released is good, and the last one
+ * left is it. But it may be that one of the others, its rivals, is a culprit that fails now and then, and was
+ * spared by accident. Only members of the same fact can be rivals, because a trial that splits a fact
+ * releases nothing else of what was cleared; so they are few unless many trials in a row were healthy, which
+ * is rare where culprits always fail, and the rule where they do not. Then a healthy run of everything but
+ * the one left is needed before its conviction, or it has to show that it fails by itself.
  *
  * Test: tests/unit/test_isolate.c
  */
 #include "decide/isolate_state.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool fact_is_explained(const Isolate *s, const Fact *f)
-{
-        for (size_t k = 0; k < (s->n + 63) / 64; k++)
-                for (uint64_t word = f->bits[k]; word; word &= word - 1) {
-                        size_t i = k * 64 + (size_t)__builtin_ctzll(word);
+#define FLAKY_PRIOR 0.1   /* how often a culprit is flaky, before anything told */
+#define PAIR_PRIOR  0.005 /* how often one fails only together with another */
+#define RIVALS_MAX  3.0   /* times more likely than what is left: time to look there */
 
-                        if (s->state[i] == CANDIDATE_CONVICTED || s->mark[i] & MARK_HELD)
-                                return true;
-                }
+bool fact_is_explained(const Isolate *s, size_t k)
+{
+        for (const Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                if (b->facts & fact_bit(k) && (b->state == CANDIDATE_CONVICTED || b->mark & MARK_HELD))
+                        return true;
         return false;
 }
 
-size_t fact_count(const Isolate *s, const Fact *f, size_t *ret_last, bool *ret_convicted, size_t *ret_all)
+void fact_drop(Isolate *s, size_t k)
 {
-        size_t n = 0;
+        uint64_t below = fact_bit(k) - 1;
 
-        *ret_convicted = false;
-        *ret_all = 0;
-        for (size_t k = 0; k < (s->n + 63) / 64; k++)
-                for (uint64_t word = f->bits[k]; word; word &= word - 1) {
-                        size_t i = k * 64 + (size_t)__builtin_ctzll(word);
-
-                        ++*ret_all;
-                        if (s->state[i] == CANDIDATE_CONVICTED)
-                                *ret_convicted = true;
-                        else if (s->state[i] == CANDIDATE_UNKNOWN) {
-                                *ret_last = i;
-                                n++;
-                        }
-                }
-        return n;
-}
-
-static void fact_drop(Isolate *s, size_t k)
-{
-        free(s->facts[k].bits);
+        for (Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                b->facts = (b->facts & below) | (b->facts >> 1 & ~below);
         memmove(&s->facts[k], &s->facts[k + 1], (s->n_facts - k - 1) * sizeof(Fact));
         s->n_facts--;
+        if (s->focus != NOBODY && s->focus >= k)
+                s->focus = s->focus == k ? NOBODY : s->focus - 1;
 }
 
-/* Does @small being true make @big true? As to what is unknown; in doubt, as to everything. */
-static bool fact_implies(const Isolate *s, const Fact *small, const Fact *big)
+/* Does @small being true make @big true? As to what is unknown. */
+static bool fact_implies(const Isolate *s, size_t small, size_t big)
 {
-        for (size_t k = 0; k < (s->n + 63) / 64; k++)
-                for (uint64_t word = small->bits[k] & ~big->bits[k]; word; word &= word - 1)
-                        if (s->state[k * 64 + (size_t)__builtin_ctzll(word)] == CANDIDATE_UNKNOWN)
-                                return false;
+        for (const Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                if (b->facts & fact_bit(small) && !(b->facts & fact_bit(big)) &&
+                    b->state == CANDIDATE_UNKNOWN)
+                        return false;
         return true;
 }
 
-void doubt_weigh(const Isolate *s, const Fact *f, Doubt *d)
+/* Fact @k implies @j, which goes. Rivals are those that would explain both. */
+static void fact_absorb(Isolate *s, size_t k, size_t j)
 {
-        memset(d, 0, sizeof(*d));
-        for (size_t i = 0; i < s->n; i++)
-                if (bits_has(f->bits, i) && s->state[i] != CANDIDATE_CONVICTED) {
-                        size_t class = doubt_class(s->fails[i], s->passes[i]);
-
-                        d->mass[class] += fmin(s->weight[i], WEIGHT_CAUGHT);
-                        d->count[class]++;
-                }
-        d->mass[DOUBT_GONE] = f->gone;
-        doubt_init(d, s->doubt);
+        for (Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                if (b->state == CANDIDATE_CLEARED && !(b->facts & fact_bit(j)))
+                        b->facts &= ~fact_bit(k);
+        if (s->facts[k].gone > s->facts[j].gone)
+                s->facts[k].gone = s->facts[j].gone;
+        fact_drop(s, j);
 }
 
-typedef enum Verdict {
-        VERDICT_OPEN,
-        VERDICT_GUILTY, /* one of them */
-        VERDICT_GONE,   /* whoever it was is gone */
-} Verdict;
-
-/* Is it as sure as it has to be who the culprit of a fact is? */
-static Verdict fact_verdict(const Isolate *s, const Fact *f, size_t *ret_who)
-{
-        Doubt *d = malloc(sizeof(*d));
-        Verdict verdict = VERDICT_OPEN;
-        double most = 0;
-
-        if (!d)
-                return VERDICT_OPEN;
-        doubt_weigh(s, f, d);
-        for (size_t i = 0; i < s->n; i++)
-                if (bits_has(f->bits, i) && s->state[i] != CANDIDATE_CONVICTED) {
-                        double chance = fmin(s->weight[i], WEIGHT_CAUGHT) *
-                                        d->each[doubt_class(s->fails[i], s->passes[i])];
-
-                        if (chance > most) {
-                                most = chance;
-                                *ret_who = i;
-                        }
-                }
-        if (most >= s->config.confidence)
-                verdict = VERDICT_GUILTY;
-        else if (d->each[DOUBT_GONE] * d->mass[DOUBT_GONE] >= s->config.confidence)
-                verdict = VERDICT_GONE;
-        free(d);
-        return verdict;
-}
-
-static void convict_last(Isolate *s, const Fact *f, size_t i)
-{
-        if (f->named == i)
-                s->confirmed = true;
-        else if (f->named != NOBODY) {
-                s->refuted = true; /* a message that is good was the only one in flight */
-                for (size_t k = 0; k < s->n; k++)
-                        isolate_unmark(s, k);
-        }
-        isolate_convict(s, i);
-}
-
-/* Draws what follows from one fact. Return: did anything change? *@ret_doubtful: nothing follows for sure. */
-static bool conclude_one(Isolate *s, size_t k, bool *ret_doubtful)
-{
-        Fact *f = &s->facts[k];
-        size_t last = 0, all, n;
+/* The members of a fact. */
+typedef struct Members {
+        size_t unknown, all;
+        Block *last; /* an unknown one */
         bool convicted;
+        double base, excess, top; /* weight, as in isolate_choose.c */
+        /* Chances, not normalised: of those unknown, of their rivals now and after one more healthy run. */
+        double own, rivals, rivals_then;
+} Members;
 
-        n = fact_count(s, f, &last, &convicted, &all);
-        if (convicted || all == 0) {
+static void count_members(const Isolate *s, size_t k, Members *m)
+{
+        for (Block *b = s->blocks; b < s->blocks + s->n_blocks; b++) {
+                if (!(b->facts & fact_bit(k)))
+                        continue;
+                m->all += b->n;
+                m->convicted = m->convicted || b->state == CANDIDATE_CONVICTED;
+                m->base += base_of(b->weight) * b->n;
+                m->excess += b->weight > 1 ? (b->weight - 1) * b->n : 0;
+                m->top = b->weight - 1 > m->top ? b->weight - 1 : m->top;
+                if (b->state == CANDIDATE_UNKNOWN) {
+                        m->unknown += b->n;
+                        m->last = b;
+                }
+        }
+        m->base += s->facts[k].gone;
+}
+
+/* Culprits of one incident are of one kind: those that are known failed each time they were released. */
+static double flaky_prior(const Isolate *s)
+{
+        double flaky = FLAKY_PRIOR;
+
+        for (const Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                if (b->state == CANDIDATE_CONVICTED)
+                        flaky *= flaky_likelihood(b->fails, b->passes);
+        return flaky / (flaky + 1 - FLAKY_PRIOR);
+}
+
+static void weigh_members(const Isolate *s, size_t k, Members *m)
+{
+        double prior = flaky_prior(s), trust = s->refuted ? 0 : trust_in(m->top),
+               unit = (1 - trust) / m->base;
+        double gone = s->facts[k].gone * unit * prior * flaky_likelihood(m->last->fails, 1);
+
+        m->rivals = m->rivals_then = gone; /* a healthy run of the others tells nothing about them */
+        for (const Block *b = s->blocks; b < s->blocks + s->n_blocks; b++) {
+                double w = unit * base_of(b->weight) * b->n;
+
+                if (!(b->facts & fact_bit(k)))
+                        continue;
+                if (b->weight > 1)
+                        w += trust * (b->weight - 1) * b->n / m->excess;
+                if (b->state == CANDIDATE_UNKNOWN) {
+                        m->own += w * (1 - prior + prior * flaky_likelihood(b->fails, b->passes));
+                } else {
+                        m->rivals += w * prior * flaky_likelihood(b->fails, b->passes);
+                        if (!s->facts[k].joint && m->all > m->unknown + 1)
+                                m->rivals += w * PAIR_PRIOR;
+                        m->rivals_then += w * prior * flaky_likelihood(b->fails, b->passes + 1u);
+                }
+        }
+}
+
+static void convict_last(Isolate *s, size_t k, Block *b)
+{
+        if (s->facts[k].named == block_one(s, b))
+                s->confirmed = true;
+        else if (s->facts[k].named != NOBODY) {
+                s->refuted = true; /* a message that is good was the only one in flight */
+                for (size_t j = 0; j < s->n_blocks; j++)
+                        block_unmark(&s->blocks[j]);
+        }
+        isolate_convict(s, b);
+}
+
+/* One or more are left, and healthy trials are taken for proof. */
+static Conclusion weigh_rivals(Isolate *s, size_t k, Members *m, bool *ret_again)
+{
+        double few = 1 - s->config.confidence;
+
+        weigh_members(s, k, m);
+        if (m->unknown > 1)
+                return m->rivals > RIVALS_MAX * m->own ? CONCLUSION_PROVE : CONCLUSION_NONE;
+        if (s->facts[k].named == block_one(s, m->last) || m->rivals <= few * (m->own + m->rivals)) {
+                convict_last(s, k, m->last);
+                *ret_again = true;
+                return CONCLUSION_NONE;
+        }
+        return m->rivals_then <= few * (m->own + m->rivals_then) ? CONCLUSION_CONTROL : CONCLUSION_PROVE;
+}
+
+static Conclusion in_doubt(Isolate *s, size_t k, bool *ret_again)
+{
+        bool gone = false;
+        Block *who;
+
+        if (!doubt_verdict(s, k, &who, &gone))
+                return CONCLUSION_DOUBT;
+        if (gone)
                 fact_drop(s, k);
-                return true;
-        }
-        if (n == 0) {
-                isolate_doubt(s);
-                return true;
-        }
-        if (n == 1 || s->doubt) {
-                switch (fact_verdict(s, f, &last)) {
-                case VERDICT_GUILTY:
-                        convict_last(s, f, last);
+        else
+                convict_last(s, k, who);
+        *ret_again = true;
+        return CONCLUSION_NONE;
+}
+
+/* Is anything but @b open? */
+static bool any_open(const Isolate *s, const Block *except)
+{
+        for (const Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                if (b != except && block_is_open(b))
                         return true;
-                case VERDICT_GONE:
-                        fact_drop(s, k);
-                        return true;
-                case VERDICT_OPEN:
-                        *ret_doubtful = true;
-                        break;
-                }
-        }
-        for (size_t j = 0; j < s->n_facts; j++)
-                if (j != k && fact_implies(s, f, &s->facts[j])) {
-                        fact_drop(s, j);
-                        return true;
-                }
         return false;
 }
 
-Fact *facts_conclude(Isolate *s)
+/*
+ * The last one of fact @k waits for runs without it. If such runs fail, and rivals were in them: would there
+ * have to be another culprit among ever fewer, or is one of the rivals behind it all?
+ */
+static bool rivals_explain_more(const Isolate *s, size_t k, const Members *m)
 {
-        Fact *doubtful = NULL;
+        double another = m->own;
+
+        for (size_t j = 0; j < s->n_facts; j++) {
+                size_t unknown = 0;
+                bool rivals = false;
+
+                for (const Block *b = s->blocks; b < s->blocks + s->n_blocks; b++) {
+                        if (!(b->facts & fact_bit(j)))
+                                continue;
+                        unknown += b->state == CANDIDATE_UNKNOWN ? b->n : 0;
+                        rivals = rivals || (b->facts & fact_bit(k) && b->state == CANDIDATE_CLEARED);
+                }
+                if (j != k && rivals)
+                        another *= ANOTHER * (double)unknown / (double)s->n;
+        }
+        return m->rivals > another;
+}
+
+/* Draws what follows from one fact. *@ret_again: something changed, look again. */
+static Conclusion conclude_one(Isolate *s, size_t k, bool *ret_again)
+{
+        Members m = { 0 };
+        Conclusion c;
+
+        count_members(s, k, &m);
+        if (m.convicted || m.all == 0) {
+                fact_drop(s, k);
+                *ret_again = true;
+                return CONCLUSION_NONE;
+        }
+        if (m.unknown == 0) {
+                doubt_begin(s);
+                *ret_again = true;
+                return CONCLUSION_NONE;
+        }
+        for (size_t j = 0; j < s->n_facts; j++)
+                if (j != k && fact_implies(s, k, j)) {
+                        fact_absorb(s, k, j);
+                        *ret_again = true;
+                        return CONCLUSION_NONE;
+                }
+        if (s->doubt)
+                return in_doubt(s, k, ret_again);
+        c = weigh_rivals(s, k, &m, ret_again);
+        if (c == CONCLUSION_NONE || (m.unknown > 1 ? fact_is_explained(s, k) : m.last->mark & MARK_NAMED))
+                return CONCLUSION_NONE; /* one that is caught in flight is proved in its own time */
+        if (m.unknown > 1 || !any_open(s, m.last))
+                return c;
+        if (rivals_explain_more(s, k, &m))
+                return CONCLUSION_PROVE;
+        m.last->mark |= MARK_LEFT; /* there is more to be tried anyway, without it */
+        return CONCLUSION_NONE;
+}
+
+Conclusion facts_conclude(Isolate *s, size_t *ret_fact)
+{
+        Conclusion found = CONCLUSION_NONE;
         bool again = true;
 
         while (again) {
                 again = false;
-                doubtful = NULL;
+                found = CONCLUSION_NONE;
                 for (size_t k = s->n_facts; k-- > 0 && !again;) {
-                        bool is_doubtful = false;
+                        Conclusion c = conclude_one(s, k, &again);
 
-                        again = conclude_one(s, k, &is_doubtful);
-                        if (is_doubtful && !doubtful)
-                                doubtful = &s->facts[k];
+                        if (c != CONCLUSION_NONE && found == CONCLUSION_NONE) {
+                                found = c;
+                                *ret_fact = k;
+                        }
                 }
         }
-        return doubtful;
+        return found;
 }
