@@ -28,6 +28,8 @@ void isolate_world_add(IsolateWorld *w, bool culprit);
 uint64_t isolate_world_random(IsolateWorld *w, uint64_t below);
 /* One trial; the report is the world's, valid until the next. */
 TrialReport isolate_world_try(IsolateWorld *w, const uint64_t *release);
+/* Runs until it fails, everything released: what is consumed is no part of the world any more. */
+void isolate_world_begin(IsolateWorld *w);
 /* What the first failure, with everything released, left in flight: weights for the search. */
 void isolate_world_baseline(IsolateWorld *w, double *weights);
 /* All steps until the search ends. Return: how. */
