@@ -184,7 +184,7 @@ static bool is_candidate(const Watch *w, uint32_t message)
 static int search_begin(Watch *w)
 {
         IsolateConfig config = { .max_trials = w->ladder.max_trials - w->incident.trials,
-                                 .confidence = 0.99,
+                                 .confidence = w->settings->recovery.confidence,
                                  .seed = w->incident.opened };
         double *weights = calloc(w->roster.n + 1, sizeof(*weights));
         size_t n = 0;

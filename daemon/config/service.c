@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONFIDENCE_MIN 0.5
+#define CONFIDENCE_MAX 0.9999
+
 DEFINE_WORDS(mode, Mode)
 DEFINE_WORDS(manager_kind, ManagerKind)
 
@@ -133,6 +136,21 @@ static void limits_read(Loader *l, const config_setting_t *s, void *target)
                              "limits: has no limit in it; write cpu, memory or descriptors, or remove it");
 }
 
+/* At even odds nothing is decided, and nothing is ever certain. */
+static void confidence_read(Loader *l, const config_setting_t *s, void *target)
+{
+        RecoverySettings *recovery = target;
+        double value = config_setting_get_float(s);
+
+        if (config_setting_type(s) != CONFIG_TYPE_FLOAT)
+                loader_fault(l, s, "confidence: is no fraction; write a number such as 0.99");
+        else if (!(value >= CONFIDENCE_MIN && value <= CONFIDENCE_MAX))
+                loader_fault(l, s, "confidence: %g is out of range; write a number from %g to %g", value,
+                             CONFIDENCE_MIN, CONFIDENCE_MAX);
+        else
+                recovery->confidence = value;
+}
+
 const Key recovery_keys[] = {
         RANGE("restarts", KEY_COUNT, RecoverySettings, restarts, 0, 100),
         RANGE("max_per_hour", KEY_COUNT, RecoverySettings, max_per_hour, 1, 1000),
@@ -140,7 +158,7 @@ const Key recovery_keys[] = {
         RANGE("max_time", KEY_TIME, RecoverySettings, max_time, USEC_PER_SEC, 30 * USEC_PER_DAY),
         RANGE("settle", KEY_TIME, RecoverySettings, settle, 10 * USEC_PER_MSEC, USEC_PER_HOUR),
         RANGE("verify", KEY_TIME, RecoverySettings, verify, 10 * USEC_PER_MSEC, USEC_PER_DAY),
-        LATER("confidence"),
+        CUSTOM("confidence", confidence_read),
         LATER("arrival_quarantine"),
         {},
 };
@@ -280,6 +298,7 @@ void service_read(Loader *l, const config_setting_t *group, void *item)
                         .max_time = 30 * USEC_PER_MIN,
                         .settle = 5 * USEC_PER_SEC,
                         .verify = 60 * USEC_PER_SEC,
+                        .confidence = 0.99,
                 },
                 .observe_only = REASON_NONE,
         };

@@ -119,6 +119,7 @@ typedef struct LeftoverSettings {
 typedef struct RecoverySettings {
         unsigned restarts, max_per_hour, max_trials;
         usec_t max_time, settle, verify;
+        double confidence; /* before a message is convicted, where one trial is no proof */
 } RecoverySettings;
 
 typedef struct ServiceSettings {

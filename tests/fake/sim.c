@@ -373,6 +373,7 @@ static void make_settings(Sim *s)
         if (c->rebuildable || c->bad_state)
                 strv_append(&v->stores[0].rebuildable, "/queue.dat");
         v->recovery = (RecoverySettings){ .restarts = 1,
+                                          .confidence = 0.99,
                                           .max_per_hour = c->max_per_hour ? c->max_per_hour : 3,
                                           .max_trials = c->max_trials ? c->max_trials : 128,
                                           .max_time = 30 * USEC_PER_MIN,
