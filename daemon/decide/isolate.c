@@ -298,6 +298,7 @@ int isolate_feed(Isolate *s, const TrialReport *t)
                 return -ENOMEM;
         s->under_way = false;
         s->failed = t->failed;
+        s->healthy = t->failed ? 0 : s->healthy + 1;
         learn(s, t);
         if (s->doubt)
                 doubt_learn(s, t->failed);

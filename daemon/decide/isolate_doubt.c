@@ -24,6 +24,7 @@
 #define BY_ANOTHER     1e-3 /* a failure without it, if it is the culprit */
 #define BY_ACCIDENT    1e-6 /* a healthy run with both of a pair */
 #define LEAST          1e-290
+#define HEALTHY_MAX    16 /* in a row: does the whole set still fail? It does if any pair in it does */
 #define CUTS           48
 
 void doubt_begin(Isolate *s)
@@ -254,7 +255,10 @@ void doubt_choose(Isolate *s)
                         k = j;
         doubt_init(&d, s, k);
         n_ranks = rank(&d, s, k);
-        best_part(s, &d, n_ranks, &p);
+        if (s->healthy > 0 && s->healthy % HEALTHY_MAX == 0)
+                p = (Part){ .rest = true };
+        else
+                best_part(s, &d, n_ranks, &p);
         for (Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
                 b->wanted = p.rest && is_member(b, k);
         left = p.members;

@@ -245,6 +245,9 @@ Conclusion facts_conclude(Isolate *s, size_t *ret_fact)
         Conclusion found = CONCLUSION_NONE;
         bool again = true;
 
+        for (Block *b = s->blocks; b < s->blocks + s->n_blocks; b++)
+                if (b->facts == 0) /* its fact was dropped for want of room: a control run finds it again */
+                        b->mark &= (uint8_t)~MARK_LEFT;
         while (again) {
                 again = false;
                 found = CONCLUSION_NONE;

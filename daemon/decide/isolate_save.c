@@ -128,18 +128,19 @@ static json_t *runs_save(const Isolate *s)
 
 json_t *isolate_save(const Isolate *s)
 {
-        return json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:{s:b, s:b, s:b, "
-                         "s:b, s:b, s:b},"
-                         " s:o, s:o, s:o}",
-                         "n", (json_int_t)s->n, "first", (json_int_t)s->n_first, "max_trials",
-                         (json_int_t)s->config.max_trials, "confidence", s->config.confidence, "seed",
-                         (json_int_t)s->config.seed, "trials", (json_int_t)s->trials, "controls",
-                         (json_int_t)s->controls, "eaten", s->eaten, "n_eaten", (json_int_t)s->n_eaten,
-                         "inflight", (json_int_t)s->inflight, "gone", s->gone, "focus",
-                         s->focus == NOBODY ? (json_int_t)-1 : (json_int_t)s->focus, "is", "under_way",
-                         s->under_way, "failed", s->failed, "doubt", s->doubt, "confirmed", s->confirmed,
-                         "refuted", s->refuted, "consumption", s->consumption, "facts", facts_save(s),
-                         "blocks", blocks_save(s), "runs", runs_save(s));
+        return json_pack(
+                "{s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:I, s:{s:b, s:b, s:b, "
+                "s:b, s:b, s:b},"
+                " s:o, s:o, s:o}",
+                "n", (json_int_t)s->n, "first", (json_int_t)s->n_first, "max_trials",
+                (json_int_t)s->config.max_trials, "confidence", s->config.confidence, "seed",
+                (json_int_t)s->config.seed, "trials", (json_int_t)s->trials, "controls",
+                (json_int_t)s->controls, "healthy", (json_int_t)s->healthy, "eaten", s->eaten, "n_eaten",
+                (json_int_t)s->n_eaten, "inflight", (json_int_t)s->inflight, "gone", s->gone, "focus",
+                s->focus == NOBODY ? (json_int_t)-1 : (json_int_t)s->focus, "is", "under_way", s->under_way,
+                "failed", s->failed, "doubt", s->doubt, "confirmed", s->confirmed, "refuted", s->refuted,
+                "consumption", s->consumption, "facts", facts_save(s), "blocks", blocks_save(s), "runs",
+                runs_save(s));
 }
 
 static int facts_load(Isolate *s, const json_t *list)
@@ -268,18 +269,19 @@ static int runs_load(Isolate *s, const char *text, const uint32_t *order)
 static int numbers_load(Isolate *s, const json_t *saved)
 {
         int under_way, failed, doubt, confirmed, refuted, consumption;
-        json_int_t trials, n_eaten, inflight, controls, focus;
+        json_int_t trials, healthy, n_eaten, inflight, controls, focus;
 
         if (json_unpack((json_t *)saved,
-                        "{s:I, s:F, s:I, s:I, s:I, s:F, s:I, s:{s:b, s:b, s:b, s:b, s:b, s:b}}", "trials",
-                        &trials, "eaten", &s->eaten, "n_eaten", &n_eaten, "inflight", &inflight, "controls",
-                        &controls, "gone", &s->gone, "focus", &focus, "is", "under_way", &under_way, "failed",
-                        &failed, "doubt", &doubt, "confirmed", &confirmed, "refuted", &refuted, "consumption",
-                        &consumption) < 0 ||
-            trials < 0 || controls < 0 || n_eaten < 0 || inflight < 0 || focus < -1 ||
+                        "{s:I, s:I, s:F, s:I, s:I, s:I, s:F, s:I, s:{s:b, s:b, s:b, s:b, s:b, s:b}}",
+                        "trials", &trials, "healthy", &healthy, "eaten", &s->eaten, "n_eaten", &n_eaten,
+                        "inflight", &inflight, "controls", &controls, "gone", &s->gone, "focus", &focus, "is",
+                        "under_way", &under_way, "failed", &failed, "doubt", &doubt, "confirmed", &confirmed,
+                        "refuted", &refuted, "consumption", &consumption) < 0 ||
+            trials < 0 || healthy < 0 || controls < 0 || n_eaten < 0 || inflight < 0 || focus < -1 ||
             focus >= (json_int_t)s->n_facts)
                 return -EINVAL;
         s->trials = (unsigned)trials;
+        s->healthy = (unsigned)healthy;
         s->controls = (unsigned)controls;
         s->n_eaten = (unsigned)n_eaten;
         s->inflight = (unsigned)inflight;

@@ -66,6 +66,7 @@ struct Isolate {
         size_t focus;              /* in doubt: the fact that the trial under way is about, or NOBODY */
         double gone;               /* weight that is gone */
         unsigned trials, controls; /* controls: healthy control runs in a row */
+        unsigned healthy;          /* healthy trials in a row */
         double eaten;              /* share consumed before a failure, summed */
         unsigned n_eaten, inflight;
         bool under_way, failed /* the last trial */, doubt, confirmed, refuted, consumption;

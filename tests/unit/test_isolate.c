@@ -400,6 +400,85 @@ static void test_closed(void **state)
         isolate_free(s);
 }
 
+/* Many candidates: few blocks, so what is written down is short while nothing is consumed. */
+static void test_many(void **state)
+{
+        IsolateWorld w;
+        Isolate *s;
+
+        (void)state;
+        isolate_world_init(&w, 100000, 2, 3);
+        s = search_new(w.n, 200, 3, NULL);
+        for (unsigned k = 0; k < 200; k++) {
+                const uint64_t *release;
+                TrialReport report;
+                json_t *saved;
+                char *text;
+
+                if (isolate_next(s, &release) != ISOLATE_TRIAL)
+                        break;
+                report = isolate_world_try(&w, release);
+                assert_int_equal(isolate_feed(s, &report), 0);
+                saved = isolate_save(s);
+                text = json_dumps(saved, JSON_COMPACT);
+                assert_true(strlen(text) < 20000);
+                free(text);
+                json_decref(saved);
+                if (k % 7 == 3) {
+                        Isolate *t = search_again(s);
+
+                        isolate_free(s);
+                        s = t;
+                }
+        }
+        assert_int_equal(isolate_open(s), 0);
+        finish(&w, s);
+}
+
+/* More culprits than facts that are kept at a time. */
+static void test_many_culprits(void **state)
+{
+        (void)state;
+        for (unsigned seed = 1; seed <= 3; seed++) {
+                size_t right, wrong;
+                IsolateWorld w;
+                Isolate *s;
+
+                isolate_world_init(&w, 1500, 150, seed);
+                w.consumes = seed == 3;
+                s = search_new(w.n, 5000, seed, NULL);
+                assert_int_equal(search_all(&w, &s, 0), ISOLATE_DONE);
+                isolate_world_judge(&w, s, &right, &wrong);
+                assert_int_equal(right, 150);
+                assert_int_equal(wrong, 0);
+                finish(&w, s);
+        }
+}
+
+/* Evidence of very many kinds: still every culprit, and the same after each resuming. */
+static void test_many_weights(void **state)
+{
+        (void)state;
+        for (unsigned seed = 1; seed <= 4; seed++) {
+                size_t n = seed % 2 ? 3000 : 300, right, wrong;
+                double *weights = calloc(n, sizeof(*weights));
+                IsolateWorld w;
+                Isolate *s;
+
+                isolate_world_init(&w, n, 3, seed);
+                for (size_t i = 0; i < n; i++)
+                        weights[i] = 0.25 + (double)isolate_world_random(&w, 1000000) / 100000;
+                s = search_new(n, 2000, seed, weights);
+                assert_true(fabs(isolate_weight(s, 7) / weights[7] - 1) < 0.03);
+                assert_int_equal(search_all(&w, &s, RESUMED), ISOLATE_DONE);
+                isolate_world_judge(&w, s, &right, &wrong);
+                assert_int_equal(right, 3);
+                assert_int_equal(wrong, 0);
+                free(weights);
+                finish(&w, s);
+        }
+}
+
 static void test_nothing(void **state)
 {
         const uint64_t *release;
@@ -477,10 +556,11 @@ int main(void)
                 cmocka_unit_test(test_inflight),        cmocka_unit_test(test_wrong_evidence),
                 cmocka_unit_test(test_it_is_fast),      cmocka_unit_test(test_pairs),
                 cmocka_unit_test(test_flaky),           cmocka_unit_test(test_confidence),
-                cmocka_unit_test(test_budget_in_doubt), cmocka_unit_test(test_budget),
-                cmocka_unit_test(test_not_reached),     cmocka_unit_test(test_closed),
-                cmocka_unit_test(test_nothing),         cmocka_unit_test(test_load_refuses),
-                cmocka_unit_test(test_model),
+                cmocka_unit_test(test_budget_in_doubt), cmocka_unit_test(test_many),
+                cmocka_unit_test(test_many_weights),    cmocka_unit_test(test_many_culprits),
+                cmocka_unit_test(test_budget),          cmocka_unit_test(test_not_reached),
+                cmocka_unit_test(test_closed),          cmocka_unit_test(test_nothing),
+                cmocka_unit_test(test_load_refuses),    cmocka_unit_test(test_model),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
