@@ -192,13 +192,19 @@ static void run_row(const Row *row, uint64_t seed, unsigned seeds)
 {
         double n = (double)row->n, d = (double)row->d;
         double bound = (lgamma(n + 1) - lgamma(n - d + 1) - lgamma(d + 1)) / M_LN2;
+        static double right[2][32]; /* means of the same searches with no wrong evidence */
+        double *same = &right[row->consumes][row->d], goal = row->goal;
         Result r = { 0 };
         char name[128];
 
         for (unsigned k = 0; k < seeds; k++)
                 run_one(row, seed + k, &r);
+        if (row->wrong)
+                goal = *same + 1;
+        else if (*same <= 0)
+                *same = r.trials / seeds;
         snprintf(name, sizeof(name), "%s n=%zu d=%zu trials (bound %.1f)", row->what, row->n, row->d, bound);
-        print_row(name, r.trials / seeds, "starts", row->goal, r.halving / seeds);
+        print_row(name, r.trials / seeds, "starts", goal, r.halving / seeds);
         snprintf(name, sizeof(name), "%s n=%zu d=%zu crashes", row->what, row->n, row->d);
         print_row(name, r.crashes / seeds, "crashes", row->crash_goal, r.halving_crashes / seeds);
         if (row->n == 1000000) {
@@ -341,20 +347,10 @@ static const Row figures[] = {
           .crash_goal = 4 },
         { .what = "in flight, 20", .n = 10000, .d = 1, .consumes = true, .inflight = 20, .goal = 5 },
         { .what = "in flight, 20", .n = 10000, .d = 5, .consumes = true, .inflight = 20, .goal = 24 },
-        { .what = "pass or fail, wrong message named", .n = 10000, .d = 1, .wrong = true, .goal = 15.4 },
-        { .what = "pass or fail, wrong message named", .n = 10000, .d = 5, .wrong = true, .goal = 65 },
-        { .what = "consumed, wrong message named",
-          .n = 10000,
-          .d = 1,
-          .consumes = true,
-          .wrong = true,
-          .goal = 9.5 },
-        { .what = "consumed, wrong message named",
-          .n = 10000,
-          .d = 5,
-          .consumes = true,
-          .wrong = true,
-          .goal = 37 },
+        { .what = "pass or fail, wrong message named", .n = 10000, .d = 1, .wrong = true },
+        { .what = "pass or fail, wrong message named", .n = 10000, .d = 5, .wrong = true },
+        { .what = "consumed, wrong message named", .n = 10000, .d = 1, .consumes = true, .wrong = true },
+        { .what = "consumed, wrong message named", .n = 10000, .d = 5, .consumes = true, .wrong = true },
         { .what = "consumed, in flight always wrong",
           .n = 10000,
           .d = 1,
