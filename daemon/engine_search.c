@@ -18,6 +18,7 @@
 
 #define SUSPECT_WEIGHT 1000.0
 #define NAMED_WEIGHT   50.0
+#define KNOWN_WEIGHT   200.0
 
 static void bits_set(uint64_t *bits, size_t i)
 {
@@ -166,6 +167,8 @@ static double weight_of(const RosterEntry *e)
 {
         if (e->flags & MESSAGE_SUSPECT)
                 return SUSPECT_WEIGHT;
+        if (e->flags & MESSAGE_KNOWN)
+                return KNOWN_WEIGHT;
         return e->flags & MESSAGE_NAMED ? NAMED_WEIGHT : 1.0;
 }
 
@@ -395,6 +398,8 @@ json_t *watch_why(const Watch *w)
                         (void)json_array_append_new(evidence, json_string("odd_kind"));
                 if (e->flags & MESSAGE_NAMED)
                         (void)json_array_append_new(evidence, json_string("named_in_log"));
+                if (e->flags & MESSAGE_KNOWN)
+                        (void)json_array_append_new(evidence, json_string("known_digest"));
                 if (index != SIZE_MAX)
                         (void)json_array_append_new(evidence, json_string("search"));
                 (void)json_array_append_new(evidence, json_string("healthy_without_it"));

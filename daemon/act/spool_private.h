@@ -68,6 +68,26 @@ struct Spool {
         size_t n_stores;
 };
 
+/* --- spool_known.c: what was a culprit once --- */
+
+#define SPOOL_KNOWN_MAX   256
+#define SPOOL_KNOWN_READS 1000 /* files read in one inventory, because their size is known */
+
+typedef struct SpoolKnown {
+        size_t n, reads; /* reads: that are left */
+        struct {
+                uint64_t size;
+                uint8_t digest[SHA256_SIZE];
+        } at[SPOOL_KNOWN_MAX]; /* the oldest first */
+} SpoolKnown;
+
+void spool_known_load(const SpoolStore *store, SpoolKnown *ret);
+/* The newest; an old one makes room. Small files are not taken. */
+void spool_known_add(SpoolKnown *k, uint64_t size, const uint8_t digest[SHA256_SIZE]);
+int spool_known_save(Disk *disk, const SpoolStore *store, const SpoolKnown *k);
+/* Is this regular file one of them? Reads it if its size says that it may be. */
+bool spool_known_has(SpoolKnown *k, int dirfd, const char *name);
+
 /* --- spool_report.c: what a call says --- */
 
 /* Sets report->detail to "WHAT DIR/PATH: reason"; @path may be NULL. Yields @r. */

@@ -344,6 +344,22 @@ static int record_extend(const Quarantine *q, uint32_t index, Message *m)
 
 /* --- one message --- */
 
+/* It is known by its files when it comes again. Not to know it is no reason to leave it where it is. */
+static void remember(const Quarantine *q, const Message *m)
+{
+        const SpoolStore *store = q->trees->store;
+        SpoolKnown known;
+        int r;
+
+        spool_known_load(store, &known);
+        for (size_t i = 0; i < m->n_files; i++)
+                if (m->files[i].has_sha256)
+                        spool_known_add(&known, m->files[i].size, m->files[i].sha256);
+        r = spool_known_save(q->spool->disk, store, &known);
+        if (r < 0)
+                spool_note(q->report, "culprits", store->settings->hold, NULL, r);
+}
+
 static bool list_has(const SpoolList *l, uint32_t index)
 {
         for (size_t i = 0; i < l->n_items; i++)
@@ -434,6 +450,7 @@ static int message_shelve(Quarantine *q, uint32_t index)
                         return spool_fail(q->report, r, "cannot quarantine",
                                           roster_id(q->roster, index, NULL), NULL);
                 spool_count(q->report, "quarantined", 1);
+                remember(q, &f.message);
         }
         e->place = PLACE_QUARANTINE;
         return err_trace(result_add(q, &f));

@@ -31,6 +31,7 @@ typedef struct Scan {
         const SpoolDir *dir;
         SpoolSide side;
         Place place;
+        SpoolKnown culprits; /* of the store under way */
 } Scan;
 
 static SpoolSurvey *scan_survey(const Scan *s)
@@ -107,6 +108,9 @@ static int scan_message(Scan *s, const SpoolSeen *seen)
         /* Only once: whoever clears it of suspicion is not contradicted by the next inventory. */
         if (i >= s->known && is_odd_file(s, seen))
                 e->flags |= MESSAGE_SUSPECT;
+        if (i >= s->known && seen->type == FILE_REGULAR &&
+            spool_known_has(&s->culprits, seen->dirfd, seen->name))
+                e->flags |= MESSAGE_KNOWN;
         entry_ignore(s, e, seen, again && e->place & PLACE_STORE);
         e->place |= (uint8_t)s->place;
         if (s->place == PLACE_HOLD)
@@ -358,6 +362,7 @@ int spool_inventory(Spool *s, const char *incident, Roster *roster, bool first, 
 
                 if (spool_cancelled(report))
                         return err_origin(-ECANCELED);
+                spool_known_load(s->stores + scan.store, &scan.culprits);
                 r = scan_store(&scan, ran);
                 if (r < 0)
                         return err_trace(r);

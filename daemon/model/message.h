@@ -67,6 +67,7 @@ typedef enum MessageFlag {
         MESSAGE_NAMED = 1 << 8,   /* a log line names it: orders trials, nothing more */
         MESSAGE_IGNORED = 1 << 9, /* waits rightly (stall.ignore) */
         MESSAGE_CANARY = 1 << 10, /* unjamd's own: never suspected */
+        MESSAGE_KNOWN = 1 << 11,  /* as a culprit, by the digest of a file: orders trials, nothing more */
 } MessageFlag;
 
 typedef struct RosterEntry {

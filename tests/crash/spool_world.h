@@ -91,6 +91,7 @@ static inline bool is_ours(const char *name)
 {
         return strcmp(name, "message.json") == 0 || strcmp(name, ".message.json.tmp") == 0 ||
                strstr(name, ".manifest") || strncmp(name, ".unjam-probe", 12) == 0 ||
+               strcmp(name, "culprits") == 0 || strcmp(name, ".culprits.tmp") == 0 ||
                strncmp(name, "queue.dat", 9) == 0;
 }
 
