@@ -32,6 +32,12 @@ typedef struct Load {
         bool last;
 } Load;
 
+/* Does the service live? Then files go back, and none is taken. */
+static bool is_live(const SpoolPlacement *p)
+{
+        return p->report && p->report->live;
+}
+
 static bool is_held(const SpoolPlacement *p, uint32_t message)
 {
         return !p->held || message_set_has(p->held, message);
@@ -48,7 +54,7 @@ static void items_decide(const SpoolPlacement *p, SpoolList *l, Load *loads)
                         continue;
                 if (!is_held(p, item->message))
                         item->wanted = SIDE_STORE;
-                else if (item->side == SIDE_STORE)
+                else if (item->side == SIDE_STORE && !is_live(p))
                         item->wanted = SIDE_HOLD;
                 load->last = load->last || item->last;
                 if (item->wanted == item->side)
@@ -162,7 +168,7 @@ static int list_place(SpoolTrees *t, SpoolList *l, const Load *loads, const Spoo
                         return err_trace(r);
         }
         /* A directory is not taken from under a process. */
-        r = p->report && p->report->live ? 0 : dirs_exchange(t, l, loads, p);
+        r = is_live(p) ? 0 : dirs_exchange(t, l, loads, p);
         if (r == 0)
                 r = spool_list_move(t, l, p->report, &moved);
         roster_update(p->roster, l);

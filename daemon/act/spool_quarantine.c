@@ -5,7 +5,7 @@
  * come (control file first), then the folder is renamed to QID. A crash in between leaves QID.tmp, from which
  * nothing is released; the next call for the same message goes on with it, and one for a message that is
  * sealed already yields its QID. So the call can be repeated at any time, and a message never has two
- * folders.
+ * folders. Beside a live service (report->live) only files in hold are taken: what is in the store is left.
  *
  * QID sorts by time and says nothing else: UTC and a few digits of a digest over incident, store and id. A
  * message that is nowhere (the server has consumed it) is left out of what is returned, and reported as
@@ -471,7 +471,11 @@ static int store_shelve(Quarantine *q, const MessageSet *set, uint32_t *order)
 {
         _cleanup_(spool_trees_close) SpoolTrees t = { .incident = -1, .folder = -1 };
         _cleanup_(spool_list_deinit) SpoolList l = {};
-        SpoolCollect how = { .store = q->store, .roster = q->roster, .only = set, .report = q->report };
+        SpoolCollect how = { .store = q->store,
+                             .roster = q->roster,
+                             .only = set,
+                             .hold_only = q->report && q->report->live,
+                             .report = q->report };
         int r;
 
         if (!store_has(q, set))

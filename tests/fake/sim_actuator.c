@@ -107,7 +107,8 @@ static void quarantine(Sim *s, Outcome *o, Message *messages)
 
                 if (!in_set(s, m))
                         continue;
-                assert(m->place & (PLACE_HOLD | PLACE_QUARANTINE));
+                if (m->place == PLACE_STORE && alive(s))
+                        continue; /* nothing is taken from under a live service */
                 m->place = PLACE_QUARANTINE;
                 messages[n++] =
                         (Message){ .id = m->id, .store = s->settings->services[0].stores[m->store].name };

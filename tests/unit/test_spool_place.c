@@ -313,7 +313,7 @@ static void test_a_directory_with_something_else_is_not_exchanged(void **state)
 static void test_beside_a_live_service_nothing_is_exchanged(void **state)
 {
         Fixture *f = *state;
-        MessageSet none = {};
+        MessageSet none = {}, all = {};
         ino_t clone;
 
         put_many(f, "spool/In", 50);
@@ -325,6 +325,13 @@ static void test_beside_a_live_service_nothing_is_exchanged(void **state)
         assert_int_equal(spool_place(f->spool, INCIDENT, &f->roster, &none, STORE_ALL, &f->report), 0);
         assert_int_equal(inode_of(f, "spool/In"), clone);
         assert_int_equal(count_in(f, "spool/In"), 50);
+        /* Nothing is taken out either, whoever asks for it. */
+        report_reset(f);
+        f->report.live = true;
+        assert_int_equal(message_set_add(&all, 0), 0);
+        assert_int_equal(spool_place(f->spool, INCIDENT, &f->roster, &all, STORE_ALL, &f->report), 0);
+        assert_int_equal(count_in(f, "spool/In"), 50);
+        message_set_deinit(&all);
         /* The next time it is dead, the original comes back, empty of nothing. */
         place_none(f);
         assert_int_not_equal(inode_of(f, "spool/In"), clone);

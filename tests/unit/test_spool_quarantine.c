@@ -331,6 +331,33 @@ static void test_a_disk_that_fails(void **state)
         message_set_deinit(&set);
 }
 
+static void test_nothing_is_taken_from_under_a_live_service(void **state)
+{
+        Fixture *f = *state;
+        MessageSet set = {};
+        SpoolQuarantine q = { .incident = INCIDENT, .roster = &f->roster, .set = &set };
+        ino_t inode;
+
+        put(f, "spool/In/a", "held");
+        put(f, "spool/In/b", "in the store");
+        inventory(f, true, false);
+        assert_int_equal(message_set_add(&set, index_of(f, STORE_Q, "a")), 0);
+        place_held(f, &set);
+        put(f, "spool/In/a", "came later under the name of one that is held");
+        inode = inode_of(f, "spool/In/a");
+        assert_int_equal(message_set_add(&set, index_of(f, STORE_Q, "b")), 0);
+        report_reset(f);
+        f->report.live = true;
+        assert_int_equal(spool_quarantine(f->spool, &q, &f->report), 0);
+        assert_int_equal(q.n, 1);
+        assert_string_equal(q.messages[0].id, "a");
+        assert_int_equal(inode_of(f, "spool/In/a"), inode);
+        assert_true(is_there(f, "spool/In/b"));
+        assert_int_equal(reported(f, "missing"), 1);
+        quarantine_forget(&q);
+        message_set_deinit(&set);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -346,6 +373,7 @@ int main(void)
                 T(test_a_file_that_comes_late_is_recorded),
                 T(test_the_same_name_in_store_and_hold),
                 T(test_a_disk_that_fails),
+                T(test_nothing_is_taken_from_under_a_live_service),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
