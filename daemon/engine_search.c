@@ -373,9 +373,11 @@ void watch_mark_culprits(Watch *w)
         for (size_t k = 0; k < w->n_candidates; k++)
                 if (w->search && isolate_state(w->search, k) == CANDIDATE_CONVICTED)
                         w->roster.entries[w->candidates[k]].flags |= MESSAGE_CULPRIT;
+        /* One that an unjamd before had half in quarantine when it was ended is a culprit no less. */
         for (uint32_t k = 0; !w->search && k < w->roster.n; k++)
-                if (message_set_has(&w->held, k) && is_at_large(w, k) &&
-                    (w->roster.entries[k].place & PLACE_HOLD))
+                if (message_set_has(&w->held, k) &&
+                    !(w->roster.entries[k].flags & (MESSAGE_CONSUMED | MESSAGE_LOST)) &&
+                    (w->roster.entries[k].place & (PLACE_HOLD | PLACE_QUARANTINE)))
                         w->roster.entries[k].flags |= MESSAGE_CULPRIT;
         w->memory_dirty = true;
 }
