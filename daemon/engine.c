@@ -371,6 +371,7 @@ void engine_observe(Engine *e, size_t service, const Observation *fact)
                 if (o->kind == OBSERVATION_SERVICE && w->run != RUN_UNKNOWN && w->run != RUN_STARTING)
                         watch_resume(w);
         } else {
+                watch_operation_resume(w);
                 take_finding(w, &finding);
                 watch_take_warning(w);
                 watch_judge(w);

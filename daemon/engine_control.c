@@ -237,6 +237,22 @@ void watch_operation_begin(Watch *w)
         watch_event(w, &ev);
 }
 
+void watch_operation_resume(Watch *w)
+{
+        const Operation *op = &w->operation;
+
+        if (op->kind == ACTION_NONE || op->direct || w->pending.active || w->acting ||
+            w->run == RUN_UNKNOWN || state_is_recovering(w->incident.state))
+                return;
+        if (op->again)
+                (void)watch_record(w, AUDIT_OUTCOME,
+                                   json_pack("{s:s, s:s, s:s, s:{s:s?}}", "action",
+                                             action_kind_to_string(op->kind), "result", "unknown", "reason",
+                                             reason_to_string(REASON_RESUMED), "data", "quarantine",
+                                             op->quarantine));
+        watch_operation_begin(w);
+}
+
 static json_t *causes_body(const Outcome *o)
 {
         json_t *list = json_array();

@@ -185,7 +185,10 @@ static int load_operation(Watch *w, const json_t *o)
         op->kind = action_kind_from_string(json_string_value(json_object_get(o, "kind")));
         if ((int)op->kind < 0)
                 return -EINVAL;
+        if (op->kind == ACTION_COLLECT || op->kind == ACTION_START)
+                op->kind = ACTION_NONE; /* nobody waits for these any more */
         op->queued = json_is_true(json_object_get(o, "queued"));
+        op->again = op->kind != ACTION_NONE && !op->queued;
         op->quarantine = strdup_null(json_string_value(json_object_get(o, "quarantine")));
         op->target = strdup_null(json_string_value(json_object_get(o, "target")));
         op->incident = strdup_null(json_string_value(json_object_get(o, "incident")));

@@ -391,6 +391,7 @@ static int action_fill(Watch *w, const Step *step, Action *a)
         }
         if (a->kind == ACTION_START && w->operation.direct)
                 a->incident = ""; /* the first start of an embedded service belongs to none */
+        a->again = w->operation.again;
         a->quarantine = w->operation.quarantine;
         a->target = w->operation.target;
         if (w->operation.direct || w->incident.rung == RUNG_RETURN)

@@ -50,6 +50,7 @@ typedef struct Operation {
         ActionKind kind;  /* ACTION_NONE: none; RELEASE, DELETE, RESTORE, COLLECT (check), START (embedded) */
         bool queued;      /* it waits until the open incident has closed */
         bool direct;      /* it is done beside the machine: promise 2 allows it at any moment */
+        bool again;       /* an unjamd before had begun it: it may have been done */
         char *quarantine; /* release: the quarantine id */
         char *target;     /* release --to */
         char *incident;   /* restore: the incident whose hold is meant */
@@ -253,6 +254,8 @@ void watch_forget_named(Watch *w);
 /* engine_control.c */
 void watch_operation_ended(Watch *w, const Outcome *o);
 void watch_operation_begin(Watch *w);
+/* Goes on with one that an unjamd before had not ended. */
+void watch_operation_resume(Watch *w);
 /* The commit that somebody waits for has ended. */
 void watch_acknowledge(Watch *w, bool recorded);
 /* An operation of unjamd's own, beside the machine: START of an embedded service, COLLECT as baseline of its

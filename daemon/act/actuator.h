@@ -34,6 +34,8 @@ typedef struct Action {
                                   for these */
         bool spare_canaries;   /* PLACE: canaries of @set stay in their store, and get MESSAGE_CANARY */
         Roster *roster; /* read and updated by inventories; the actuator's while the action is under way */
+        bool again; /* RELEASE, DELETE: it may have been done already; that nothing is there any more is no
+                       failure */
         const char *quarantine; /* RELEASE, DELETE: the quarantine id; with @target for `release --to` */
         const char *target;
         json_t *data; /* QUARANTINE: object id -> why (for message.json); borrowed */

@@ -102,10 +102,11 @@ int spool_message(Spool *s, const char *incident, const Roster *roster, uint32_t
 int spool_messages(Spool *s, const char *incident, const Roster *roster, const MessageSet *set, Message **ret,
                    size_t *ret_n);
 
+#define SPOOL_E_NONE 1
 /*
  * An operator's: back to its store (or to @target on the same mount), or unlinked. QIDs are as `quarantine
  * list` shows them. A complete message goes back live only where live_return says so; the caller sees to
- * that.
+ * that. Return: 0, SPOOL_E_NONE (with report->detail) if no such thing is in quarantine, or a negated errno.
  */
 int spool_release(Spool *s, const char *quarantine, const char *target, Message *ret, SpoolReport *report);
 int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *report);
@@ -113,7 +114,6 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
 /* Removes the incident's empty folders in hold. What is not empty stays and is named in the report. */
 int spool_tidy(Spool *s, const char *incident, SpoolReport *report);
 
-#define SPOOL_E_NONE 1
 /* Pure path mapping, any thread: absolute path (in a store or in hold) -> store and id. */
 int spool_resolve(const Spool *s, const char *path, size_t *ret_store, const char **ret_id, size_t *ret_len);
 /* Is this absolute path inside a directory of a store (messages or not)? */

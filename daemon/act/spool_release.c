@@ -329,6 +329,12 @@ static int release_do(Release *l, const char *target)
         return err_trace(r);
 }
 
+static int not_there(SpoolReport *report, const char *quarantine)
+{
+        (void)spool_fail(report, -ENOENT, "nothing is in quarantine as", quarantine, NULL);
+        return SPOOL_E_NONE;
+}
+
 int spool_release(Spool *s, const char *quarantine, const char *target, Message *ret, SpoolReport *report)
 {
         _cleanup_(shelved_deinit) Shelved q = { .shelf = -1, .fd = -1 };
@@ -337,8 +343,7 @@ int spool_release(Spool *s, const char *quarantine, const char *target, Message 
 
         r = quarantine_find(s, quarantine, "", &q);
         if (r == SHELF_E_NONE)
-                return spool_fail(report, err_origin(-ENOENT), "nothing is in quarantine as", quarantine,
-                                  NULL);
+                return not_there(report, quarantine);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot read the record of", quarantine, NULL);
         r = release_do(&l, target);
@@ -364,8 +369,7 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
         if (r == SHELF_E_NONE)
                 r = quarantine_find(s, quarantine, "", &q);
         if (r == SHELF_E_NONE)
-                return spool_fail(report, err_origin(-ENOENT), "nothing is in quarantine as", quarantine,
-                                  NULL);
+                return not_there(report, quarantine);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot read the record of", quarantine, NULL);
         if (asprintf(&name, "%s.del", q.id) < 0)

@@ -9,6 +9,7 @@
 #include "act/task.h"
 
 #include "base/text.h"
+#include "model/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -191,6 +192,12 @@ static int work_operate(Task *t)
                 r = spool_delete(t->owner->spool, a->quarantine, &t->messages[0], &report);
         else
                 r = spool_release(t->owner->spool, a->quarantine, a->target, &t->messages[0], &report);
+        if (r == SPOOL_E_NONE && a->again) { /* it was done, and unjamd ended before it could say so */
+                free(report.detail);
+                return json_set(t->data, "already", json_true());
+        }
+        if (r == SPOOL_E_NONE)
+                r = -ENOENT;
         take_detail(t, &report);
         if (r == 0)
                 t->n_messages = 1;
