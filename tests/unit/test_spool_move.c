@@ -214,7 +214,6 @@ static void test_two_directories_and_many_folders(void **state)
         inventory(f, true, false);
         hold_all(f, &all);
         report_reset(f);
-        f->report.live = true; /* no exchange: every folder by itself */
         assert_int_equal(spool_place(f->spool, INCIDENT, &f->roster, &all, STORE_ALL, &f->report), 0);
         assert_int_equal(reported(f, "files_out"), 60);
         assert_int_equal(count_in(f, HELD_X "/ax"), 5);
