@@ -65,6 +65,13 @@ static int life_load(Recorder *recorder, const char *service, json_t **ret)
         return recorder_load(the_life.real_recorder, service, ret);
 }
 
+static int life_recall(Recorder *recorder, const char *service, uint64_t generation, uint64_t length,
+                       MemoryVisitor visit, void *userdata)
+{
+        (void)recorder;
+        return recorder_recall(the_life.real_recorder, service, generation, length, visit, userdata);
+}
+
 static void on_outcome(void *userdata, const Outcome *o)
 {
         Life *f = userdata;
@@ -365,7 +372,7 @@ static void make_settings(Life *f)
 
 static int make_recorder(Life *f)
 {
-        static const RecorderOps ops = { .commit = life_commit, .load = life_load };
+        static const RecorderOps ops = { .commit = life_commit, .load = life_load, .recall = life_recall };
         char *audit = below(f->l, "audit/audit.jsonl");
         const RecorderConfig config = { .state_dir = f->settings->state_dir,
                                         .audit_path = audit,
