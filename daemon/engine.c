@@ -42,6 +42,8 @@ static usec_t watch_deadline(const Watch *w)
                 at = earlier(at, w->paused_until);
         if (w->pending.active && w->pending.failed && !w->pending.under_way)
                 at = earlier(at, w->pending.retry_at);
+        if (w->put_off)
+                at = earlier(at, w->put_off);
         if (w->resuming)
                 at = earlier(at, w->resume_at);
         if (w->acting)
@@ -586,7 +588,7 @@ bool engine_is_idle(const Engine *e)
         for (size_t k = 0; k < e->n_watches; k++) {
                 const Watch *w = &e->watches[k];
 
-                if (w->pending.active || w->acting || w->resuming || w->recording ||
+                if (w->pending.active || w->acting || w->put_off || w->resuming || w->recording ||
                     (state_is_recovering(w->incident.state) && w->incident.state != STATE_PAUSED) ||
                     (w->incident.state == STATE_PAUSED && state_is_recovering(w->incident.paused_from)))
                         return false;

@@ -234,6 +234,8 @@ void watch_operation_begin(Watch *w)
         }
         ev.release = op->kind == ACTION_RELEASE;
         watch_incident_id(w, ev.id);
+        if (op->incident)
+                snprintf(w->returning, sizeof(w->returning), "%s", op->incident);
         watch_event(w, &ev);
 }
 
@@ -241,7 +243,7 @@ void watch_operation_resume(Watch *w)
 {
         const Operation *op = &w->operation;
 
-        if (op->kind == ACTION_NONE || op->direct || w->pending.active || w->acting ||
+        if (op->kind == ACTION_NONE || op->direct || w->pending.active || w->acting || w->put_off ||
             w->run == RUN_UNKNOWN || state_is_recovering(w->incident.state))
                 return;
         if (op->again)
@@ -297,7 +299,7 @@ void watch_operation_ended(Watch *w, const Outcome *o)
 
 void watch_operate_itself(Watch *w, ActionKind kind)
 {
-        if (w->operation.kind != ACTION_NONE || w->pending.active || w->acting || w->resuming ||
+        if (w->operation.kind != ACTION_NONE || w->pending.active || w->acting || w->put_off || w->resuming ||
             state_is_recovering(w->incident.state))
                 return;
         w->operation.kind = kind;
@@ -307,7 +309,7 @@ void watch_operate_itself(Watch *w, ActionKind kind)
 /* Begins an operation, or leaves it for the end of the incident. Takes the strings of @op. */
 static void operate(Watch *w, const ControlRequest *request, ControlReply *reply, Operation *op)
 {
-        bool busy = w->pending.active || w->acting || w->resuming;
+        bool busy = w->pending.active || w->acting || w->put_off || w->resuming;
 
         if (w->operation.kind != ACTION_NONE) {
                 free(op->quarantine);

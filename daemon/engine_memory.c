@@ -20,14 +20,11 @@
 
 #include <string.h>
 
+#define MEMORY_DUMP (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
+
 /* A log that is longer than so many times its first block, and this, is begun anew. */
 #define MEMORY_GROWTH 4
 #define MEMORY_SLACK  (UINT64_C(4) << 20)
-
-static char *json_text(const json_t *j)
-{
-        return json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-}
 
 static void memory_restart(Watch *w)
 {
@@ -51,12 +48,12 @@ static int memory_block(Watch *w, const char *incident, uint8_t **ret, size_t *r
         if (w->search && (w->memory.search_changed || !w->memory.begun)) {
                 json_t *saved = isolate_save(w->search);
 
-                search = saved ? json_text(saved) : NULL;
+                search = saved ? json_text(saved, MEMORY_DUMP) : NULL;
                 json_decref(saved);
                 if (!search)
                         return -ENOMEM;
         }
-        culprits = w->culprits ? json_text(w->culprits) : NULL;
+        culprits = w->culprits ? json_text(w->culprits, MEMORY_DUMP) : NULL;
         if (w->culprits && !culprits)
                 return -ENOMEM;
         v.search = search;
@@ -167,15 +164,17 @@ json_t *watch_snapshot(const Watch *w, const Incident *i)
 
         for (size_t k = 0; k < sizeof(w->recoveries) / sizeof(w->recoveries[0]) && w->recoveries[k]; k++)
                 (void)json_array_append_new(recoveries, json_integer((json_int_t)w->recoveries[k]));
-        return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:{s:I, s:I}, s:{s:s, s:b, s:s?, s:s?, s:s?}}",
-                         "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
-                         (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0),
-                         "outage", (json_int_t)w->outage, "down_since", (json_int_t)w->down_since,
-                         "quarantined", (json_int_t)w->n_quarantined, "recoveries", recoveries, "memory",
-                         "generation", (json_int_t)(remembers ? w->memory_generation : 0), "length",
-                         (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
-                         action_kind_to_string(op->kind), "queued", op->queued, "quarantine", op->quarantine,
-                         "target", op->target, "incident", op->incident);
+        return json_pack(
+                "{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s?, s:{s:I, s:I}, s:{s:s, s:b, s:s?, s:s?, s:s?}}",
+                "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
+                (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0), "outage",
+                (json_int_t)w->outage, "down_since", (json_int_t)w->down_since, "quarantined",
+                (json_int_t)w->n_quarantined, "recoveries", recoveries, "returning",
+                w->returning[0] ? w->returning : NULL, "memory", "generation",
+                (json_int_t)(remembers ? w->memory_generation : 0), "length",
+                (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
+                action_kind_to_string(op->kind), "queued", op->queued, "quarantine", op->quarantine, "target",
+                op->target, "incident", op->incident);
 }
 
 static int load_operation(Watch *w, const json_t *o)
@@ -199,6 +198,7 @@ static int load_snapshot(Watch *w, const json_t *j)
 {
         json_int_t since = 0, pause = 0, outage = 0, down = 0, quarantined = 0, generation = 0, length = 0;
         json_t *incident = NULL, *recoveries = NULL, *operation = NULL;
+        const char *returning;
         int r;
 
         if (json_unpack((json_t *)j, "{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:{s:I, s:I}}", "incident",
@@ -212,6 +212,9 @@ static int load_snapshot(Watch *w, const json_t *j)
         r = incident_from_json(incident, &w->incident);
         if (r < 0)
                 return r;
+        returning = json_string_value(json_object_get(j, "returning"));
+        if (returning && (w->incident.pending || state_is_recovering(w->incident.state)))
+                snprintf(w->returning, sizeof(w->returning), "%s", returning);
         w->since = (usec_t)since;
         w->n_quarantined = (uint64_t)quarantined;
         w->outage = (usec_t)outage;

@@ -320,6 +320,8 @@ static void on_outcome(void *userdata, const Outcome *o)
                    (o->kind == ACTION_RESTORE || o->kind == ACTION_RELEASE)) {
                 watch_operation_ended(w, o);
         }
+        if (o->kind == ACTION_QUARANTINE) /* after a reboot it does not, for it is guarded */
+                ev.alive = w->run == RUN_RUNNING || w->run == RUN_STARTING;
         if (o->result == RESULT_FAILED || o->result == RESULT_TIMEOUT)
                 watch_note(w, o->reason, "%s: %s%s%s", action_word(o->kind), result_kind_to_string(o->result),
                            o->detail ? ": " : "", o->detail ? o->detail : "");
@@ -384,11 +386,12 @@ static int action_fill(Watch *w, const Step *step, Action *a)
 {
         if (a->kind == ACTION_SET_ASIDE)
                 a->store = w->incident.store < w->ladder.n_stores ? w->incident.store : STORE_ALL;
-        if (a->kind == ACTION_RESTORE && w->incident.rung == RUNG_RETURN) {
-                a->incident = w->operation.incident ? w->operation.incident : w->incident.id;
-                if (w->operation.kind == ACTION_RELEASE)
-                        a->kind = ACTION_RELEASE;
-        }
+        if (a->kind == ACTION_RESTORE && w->incident.rung == RUNG_RETURN &&
+            w->operation.kind == ACTION_RELEASE)
+                a->kind = ACTION_RELEASE;
+        /* Mail of an earlier incident: it is looked for, and stays if it must, where that one has put it. */
+        if (w->returning[0] && a->kind != ACTION_GUARD && a->kind != ACTION_UNGUARD)
+                a->incident = w->returning;
         if (a->kind == ACTION_START && w->operation.direct)
                 a->incident = ""; /* the first start of an embedded service belongs to none */
         a->again = w->operation.again;

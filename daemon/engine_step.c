@@ -126,6 +126,8 @@ static void commit_ended(Watch *w)
         json_decref(p->records);
         p->records = NULL;
         w->incident = p->next;
+        if (step.closes)
+                w->returning[0] = '\0';
         watch_acknowledge(w, true);
         if (before.state != w->incident.state) {
                 w->since = w->engine->now.wall;
@@ -219,12 +221,18 @@ static void commit_begin(Watch *w)
         r = n < 0 ? n : watch_memory(w, &c.memory);
         if (r == 0) {
                 c.snapshot = watch_snapshot(w, &p->next);
+                r = c.snapshot ? 0 : -ENOMEM; /* a commit without one would remove what is there */
+        }
+        if (r == 0) {
                 c.records = records;
                 c.n_records = (size_t)n;
                 r = recorder_commit(w->engine->ports.recorder, &c, on_committed, w);
         } else {
                 for (int i = 0; i < n; i++)
                         json_decref(records[i].members);
+                if (c.memory.block)
+                        watch_memory_lost(w);
+                free(c.memory.block);
         }
         if (r < 0)
                 commit_answered(w, r);
@@ -232,6 +240,13 @@ static void commit_begin(Watch *w)
 
 void watch_commit_retry(Watch *w)
 {
+        if (w->put_off && w->put_off <= w->engine->now.mono) {
+                Event first = queue_pop(w);
+
+                w->put_off = 0;
+                watch_event(w, &first);
+                return;
+        }
         if (w->pending.active && w->pending.failed && !w->pending.under_way &&
             w->pending.retry_at <= w->engine->now.mono)
                 commit_begin(w);
@@ -261,31 +276,45 @@ static bool step_matters(const Watch *w, const Incident *next, const Step *step)
                json_array_size(w->records) > 0;
 }
 
+/* The records of a step could not be made: it is taken back, and what led to it comes again in a while. */
+static void step_put_off(Watch *w, const Event *events, size_t n, size_t n_records)
+{
+        while (json_array_size(w->records) > n_records)
+                (void)json_array_remove(w->records, json_array_size(w->records) - 1);
+        for (size_t i = 0; i < n; i++)
+                queue_push(w, &events[i]);
+        w->put_off = usec_add(w->engine->now.mono, RETRY_USEC);
+        record_failed(w, -ENOMEM);
+}
+
 static void watch_step(Watch *w, const Event *ev)
 {
+        const Incident before = w->incident;
         Incident next = w->incident;
         Step step = { .action = ACTION_NONE };
-        bool opens;
+        Event events[QUEUE_MAX + 1] = { *ev };
+        size_t n = 1, n_records = json_array_size(w->records);
         int r = 0;
 
         step_apply(w, &next, &step, ev);
         while (w->n_queue > 0) {
-                Event queued = queue_pop(w);
-
-                step_apply(w, &next, &step, &queued);
+                events[n] = queue_pop(w);
+                step_apply(w, &next, &step, &events[n++]);
         }
         if (!step_matters(w, &next, &step))
                 return;
-        opens = strcmp(next.id, w->incident.id) != 0;
-        if (opens) {
+        if (strcmp(next.id, w->incident.id) != 0) {
                 watch_forget_incident(w);
                 memcpy(w->incident.id, next.id, sizeof(next.id)); /* whose records these are */
                 r = step_open(w, &next);
         }
         if (r == 0)
                 r = step_record(w, &w->incident, &next, &step);
-        if (r < 0)
-                watch_alert(w, ALERT_RECORD_UNAVAILABLE, "out of memory: a record is incomplete");
+        if (r < 0) {
+                w->incident = before;
+                step_put_off(w, events, n, n_records);
+                return;
+        }
         watch_commit(w, &next, &step);
 }
 
@@ -311,7 +340,7 @@ bool watch_take_word(Watch *w, Event *ret)
 
 void watch_event(Watch *w, const Event *ev)
 {
-        if (w->pending.active || w->acting) {
+        if (w->pending.active || w->acting || w->put_off) {
                 queue_push(w, ev);
                 if (w->acting && !w->operation.direct && ends_a_move(w, ev->kind))
                         actuator_interrupt(w->ports.actuator);

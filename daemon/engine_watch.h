@@ -86,7 +86,8 @@ struct Watch {
         Step deferred;
         Event queue[QUEUE_MAX];
         size_t n_queue;
-        bool shutdown; /* the host goes down: nothing more is begun */
+        usec_t put_off; /* monotonic: when what is queued is tried again; 0: nothing was put off */
+        bool shutdown;  /* the host goes down: nothing more is begun */
 
         Trial trial;
         bool watching;
@@ -117,6 +118,8 @@ struct Watch {
 
         json_t *why; /* of the culprits that are being quarantined */
         Operation operation;
+        /* RESTORE of an operator: whose hold is meant, until the incident closes. */
+        char returning[INCIDENT_ID_MAX];
         ControlReply *reply; /* of the operation, or NULL: nobody waits for it */
         ControlReply *ack;   /* who waits for the commit under way, or NULL */
         bool resuming;       /* EVENT_RESUMED waits for the first word of the manager */

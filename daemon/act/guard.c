@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/json.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -162,7 +163,7 @@ int guard_marker_write(const GuardPaths *p, const GuardMarker *m)
 
         json_t *j = json_pack("{s:s, s:o, s:o}", "incident", m->incident, "triggers",
                               strings_to_json(m->triggers), "units", strings_to_json(m->units));
-        text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        text = j ? json_text(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(j);
         if (!text)
                 return err_origin(-ENOMEM);

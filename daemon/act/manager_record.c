@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/json.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -128,7 +129,7 @@ int embedded_record_write(const char *run_dir, const char *service, const Embedd
                               record->invocation, "cgroup", record->cgroup, "pid", (int)record->main.pid,
                               "start", (json_int_t)record->main.start, "started", (json_int_t)record->started,
                               "stopping", record->stopping);
-        text = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        text = j ? json_text(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
         json_decref(j);
         if (!text || asprintf(&path, "%s/embedded", run_dir) < 0)
                 return err_origin(-ENOMEM);

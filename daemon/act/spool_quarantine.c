@@ -115,7 +115,7 @@ static json_t *record_to_json(const Quarantine *q, uint32_t index, const Message
 
 static int record_write(const Quarantine *q, int fd, const json_t *j)
 {
-        _cleanup_(freep) char *text = json_dumps(j, JSON_SORT_KEYS | JSON_INDENT(2));
+        _cleanup_(freep) char *text = json_text(j, JSON_SORT_KEYS | JSON_INDENT(2));
 
         if (!text)
                 return err_origin(-ENOMEM);

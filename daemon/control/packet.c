@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "model/json.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static int send_text(int64_t id, const char *text, size_t len, PacketHandler han
 
                 j = json_pack("{s:I, s:I, s:b, s:s%}", "id", (json_int_t)id, "part", part++, "last", n == len,
                               "data", text, n);
-                packet = j ? json_dumps(j, JSON_COMPACT) : NULL;
+                packet = j ? json_text(j, JSON_COMPACT) : NULL;
                 json_decref(j);
                 if (!packet)
                         return err_origin(-ENOMEM);
@@ -56,7 +57,7 @@ int packet_split(int64_t id, bool ok, json_t *body, PacketHandler handler, void 
         json_t *message;
 
         message = json_pack("{s:b, s:O}", "ok", ok, "body", body);
-        text = message ? json_dumps(message, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
+        text = message ? json_text(message, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9)) : NULL;
         json_decref(message);
         if (!text)
                 return err_origin(-ENOMEM);

@@ -17,6 +17,8 @@
  */
 #include "decide/ladder.h"
 
+#define ROUNDS_MAX 3
+
 void machine_go(Machine *m, State state, ActionKind action, Reason reason)
 {
         m->i->state = state;
@@ -216,6 +218,30 @@ void ladder_give_up(Machine *m, Reason reason)
                 ladder_close(m, reason); /* nothing to put back, or not allowed to: it lives */
         else
                 ladder_descend(m, reason);
+}
+
+/* On the way out no start counts as a trial: what is done again there counts as a round. */
+static bool round_is_left(Machine *m)
+{
+        return m->i->rounds++ < ROUNDS_MAX;
+}
+
+void ladder_void(Machine *m)
+{
+        if (m->i->rung <= RUNG_ISOLATE || round_is_left(m))
+                ladder_descend(m, REASON_TRIAL_VOID);
+        else
+                ladder_give_up(m, REASON_TRIAL_VOID);
+}
+
+void ladder_quarantine_failed(Machine *m)
+{
+        Reason reason = m->e->reason == REASON_NONE ? REASON_ACTION_FAILED : m->e->reason;
+
+        if (round_is_left(m))
+                machine_go(m, STATE_QUARANTINING, ACTION_QUARANTINE, reason);
+        else
+                ladder_give_up(m, reason);
 }
 
 void ladder_close(Machine *m, Reason reason)

@@ -27,6 +27,10 @@ void ladder_enter(Machine *m, Reason reason);
 void ladder_start(Machine *m, State state, Reason reason);
 /* A store that was set aside turned out to be empty: the next one. */
 void ladder_next_store(Machine *m);
+/* Somebody interfered with a trial: the same again. */
+void ladder_void(Machine *m);
+/* QUARANTINE failed: once more, for a culprit may be half in quarantine by now. */
+void ladder_quarantine_failed(Machine *m);
 /* Leaves mail flowing as far as it can, and escalates. */
 void ladder_give_up(Machine *m, Reason reason);
 /* Undoes the guard if there is one, then closes with Incident.result. */

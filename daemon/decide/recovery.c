@@ -9,14 +9,13 @@
  *  2. dead implies guarded: nobody else may start the service while its mail is being moved.
  *  3. At most one action is under way, and Incident.pending is true exactly from the step that names it until
  *     the event that tells its outcome.
- *  4. Each START below RUNG_FINISH counts against max_trials; a rung that failed is left for a later one, a
- *     later store, or the search's next trial. Hence every incident ends.
+ *  4. Each START below RUNG_FINISH counts against max_trials, each void one above it as a round; a rung that
+ *     failed is left for a later one, a later store, or the search's next trial. Hence every incident ends.
  *  5. A message is convicted only by a healthy trial without it (the suspects' rung with one suspect, or the
  *     search's last control run); a search begins only after a healthy baseline or a healthy suspects' trial.
  *  6. HEALTHY, SUSPECT and ESCALATED are not guarded, and nothing is pending in them but the CLOSE of
  *     ESCALATED.
  *  7. On the way out (FINISH, GIVE_UP, RETURN) a failing action is passed over, never repeated for ever.
- *
  * Diagram (KILLING stands behind each STOPPING; any state may go to PAUSED and back)
  *
  *      HEALTHY <-> SUSPECT
@@ -57,12 +56,9 @@
  *  ESCALATED      closed; a human is asked. Held mail stays where the record says. Left when the service is
  *                 healthy, or by an operator. Resume: the same; a CLOSE that was pending is done again.
  *  PAUSED         the operator has it. Nothing is done. Resume: still paused.
- *
  * An empty cell is a bug: recovery_step() answers RECOVERY_E_UNEXPECTED and gives up with REASON_UNEXPECTED.
- * Tests: tests/unit/test_recovery.c walks every cell and explores the reachable ones.
+ * Tests: tests/unit/test_recovery.c, and test_recovery_model.c, which goes through all that can be reached.
  */
-#include "decide/recovery.h"
-
 #include "decide/ladder.h"
 
 #include <assert.h>
@@ -248,13 +244,6 @@ static void trial_failed(Machine *m)
         machine_go(m, i->state, ACTION_COLLECT, REASON_TRIAL_FAILED);
 }
 
-/* Somebody interfered, or a start came to nothing: the same again. It has counted as a trial, so this ends.
- */
-static void trial_void(Machine *m)
-{
-        ladder_descend(m, REASON_TRIAL_VOID);
-}
-
 /* CLOSE has ended: the incident is over. */
 static void closed(Machine *m)
 {
@@ -267,6 +256,7 @@ static void closed(Machine *m)
 static void unguarded(Machine *m)
 {
         m->i->guarded = false;
+        m->i->dead = false; /* anybody may start it from now on */
         ladder_close(m, m->i->reason);
 }
 
@@ -387,8 +377,8 @@ static void plan_gave_up(Machine *m)
 
 static void quarantining_done(Machine *m)
 {
-        if (m->e->n_hold > 0 || m->i->dead) {
-                ladder_descend(m, REASON_ACTION_DONE); /* FINISH: the rest goes back first */
+        if (m->e->n_hold > 0 || m->i->dead || !m->e->alive) {
+                ladder_descend(m, REASON_ACTION_DONE); /* FINISH: the rest goes back first, and it starts */
         } else {
                 m->i->held = HELD_NOTHING;
                 watch(m, STATE_VERIFYING, REASON_ACTION_DONE);
@@ -459,11 +449,12 @@ static void go_on(Machine *m, State state, Reason reason)
         Incident *i = m->i;
 
         i->dead = false;
-        i->guarded = false; /* a reboot has removed the half of it that lives in /run: guarding again is
-                               harmless */
+        i->guarded = false; /* half of it lives in /run: guarding again is harmless */
         i->failing = false;
         i->deadline = usec_add(m->now->mono, m->l->max_time);
-        if (i->action == ACTION_UNGUARD || i->action == ACTION_CLOSE) {
+        if (i->action == ACTION_UNGUARD && !m->e->alive && i->was_running) {
+                ladder_descend(m, reason); /* the guard has kept it from coming up with the host */
+        } else if (i->action == ACTION_UNGUARD || i->action == ACTION_CLOSE) {
                 i->guarded = true;
                 ladder_close(m, reason);
         } else if (state == STATE_DIAGNOSING) {
@@ -548,27 +539,28 @@ static const Cell cells[_STATE_MAX][_EVENT_KIND_MAX] = {
         [STATE_RESTARTING] = { RECOVERING, [EVENT_DONE] = { trial_done },
                                [EVENT_FAILED] = { trial_action_failed },
                                [EVENT_TRIAL_HEALTHY] = { restarting_healthy },
-                               [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { trial_void } },
+                               [EVENT_TRIAL_FAILED] = { trial_failed },
+                               [EVENT_TRIAL_VOID] = { ladder_void } },
         [STATE_SETTING_ASIDE] = { RECOVERING, [EVENT_DONE] = { set_aside_done },
                                   [EVENT_FAILED] = { act_failed } },
         [STATE_PURGING] = { RECOVERING, [EVENT_DONE] = { purging_done }, [EVENT_FAILED] = { act_failed } },
         [STATE_BASELINE] = { RECOVERING, [EVENT_DONE] = { trial_done },
                              [EVENT_FAILED] = { trial_action_failed },
                              [EVENT_TRIAL_HEALTHY] = { baseline_healthy },
-                             [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { trial_void } },
+                             [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { ladder_void } },
         [STATE_ISOLATING] = { RECOVERING, [EVENT_DONE] = { isolating_done },
                               [EVENT_FAILED] = { isolating_failed },
                               [EVENT_TRIAL_HEALTHY] = { isolating_healthy },
-                              [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { trial_void },
+                              [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { ladder_void },
                               [EVENT_PLAN_TRIAL] = { plan_trial }, [EVENT_PLAN_DONE] = { plan_done },
                               [EVENT_PLAN_GAVE_UP] = { plan_gave_up } },
         [STATE_QUARANTINING] = { RECOVERING, [EVENT_DONE] = { quarantining_done },
-                                 [EVENT_FAILED] = { act_failed } },
+                                 [EVENT_FAILED] = { ladder_quarantine_failed } },
         [STATE_RESTORING] = { RECOVERING, [EVENT_DONE] = { restoring_done },
                               [EVENT_FAILED] = { restoring_failed } },
         [STATE_VERIFYING] = { RECOVERING, [EVENT_DONE] = { trial_done },
                               [EVENT_FAILED] = { trial_action_failed }, [EVENT_TRIAL_HEALTHY] = { verified },
-                              [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { trial_void } },
+                              [EVENT_TRIAL_FAILED] = { trial_failed }, [EVENT_TRIAL_VOID] = { ladder_void } },
 };
 static_assert(sizeof(cells) / sizeof(cells[0]) == _STATE_MAX, "a row for every state");
 

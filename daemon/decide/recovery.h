@@ -47,7 +47,7 @@ typedef struct Event {
         Reason reason;            /* STAND_DOWN, FAILED, DONE of COLLECT with veto: why */
         char id[INCIDENT_ID_MAX]; /* FAULT, RECOVER, RETURN: the id of the new incident */
         SymptomKind symptom;      /* FAULT, TRIAL_FAILED */
-        bool alive;               /* FAULT, RECOVER, RETURN, RESUMED: the service runs */
+        bool alive;               /* FAULT, RECOVER, RETURN, RESUMED, DONE of QUARANTINE: the service runs */
         bool veto;                /* DONE of COLLECT: @reason forbids to act */
         bool purge;               /* DONE of COLLECT: a cause names state that purging puts right */
         bool messages;            /* DONE of COLLECT: a cause check names stuck messages */

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 json_t *json_from_text(const char *s)
@@ -81,4 +82,20 @@ int json_get_bytes(const json_t *object, const char *key, char **ret)
                 return err_origin(-EINVAL);
         *ret = strdup(json_string_value(value));
         return *ret ? 0 : err_origin(-ENOMEM);
+}
+
+char *json_text(const json_t *j, size_t flags)
+{
+        size_t len = json_dumpb(j, NULL, 0, flags);
+        char *text = len > 0 ? malloc(len + 1) : NULL;
+
+        if (!text)
+                return NULL;
+        /* Into a buffer, nothing is allocated but the list of an object's keys; that fails for all to see. */
+        if (json_dumpb(j, text, len, flags) != len) {
+                free(text);
+                return NULL;
+        }
+        text[len] = '\0';
+        return text;
 }

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/json.h"
 #include "record/trail.h"
 
 #include <fcntl.h>
@@ -113,7 +114,7 @@ static int head_write(const Audit *a, const AuditHead *head)
                       (json_int_t)head->commit, "first", (json_int_t)head->first, "hash", head->hash);
         if (!j)
                 return err_origin(-ENOMEM);
-        text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+        text = json_text(j, JSON_COMPACT | JSON_SORT_KEYS);
         json_decref(j);
         if (!text)
                 return err_origin(-ENOMEM);
@@ -157,14 +158,14 @@ static int record_line(json_t *record, AuditHead *head, char **ret, size_t *ret_
         if (json_object_set_new(record, "seq", json_integer((json_int_t)(head->seq + 1))) < 0 ||
             json_object_set_new(record, "prev", json_string(head->hash)) < 0)
                 return err_origin(-ENOMEM);
-        bare = json_dumps(record, DUMP_FLAGS);
+        bare = json_text(record, DUMP_FLAGS);
         if (!bare)
                 return err_origin(-ENOMEM);
         sha256(bare, strlen(bare), digest);
         text_hex(hash, digest, sizeof(digest));
         if (json_object_set_new(record, "hash", json_string(hash)) < 0)
                 return err_origin(-ENOMEM);
-        line = json_dumps(record, DUMP_FLAGS);
+        line = json_text(record, DUMP_FLAGS);
         if (!line)
                 return err_origin(-ENOMEM);
         len = strlen(line);

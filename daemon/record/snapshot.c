@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "model/json.h"
 #include "record/chain.h"
 
 #include <string.h>
@@ -65,7 +66,7 @@ static char *snapshot_line(const Snapshot *s)
         j = snapshot_object(s);
         if (!j || json_object_set_new(j, "sha256", json_string(digest)) < 0)
                 goto finish;
-        line = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+        line = json_text(j, JSON_COMPACT | JSON_SORT_KEYS);
         if (line) {
                 ChainMember m;
 

@@ -82,9 +82,24 @@ static void test_text(void **state)
         json_decref(j);
 }
 
+static void test_whole_text(void **state)
+{
+        json_t *j = json_pack("{s:i, s:[s, n], s:f}", "b", 1, "a", "\xc3\xa9", "c", 0.5);
+        char *text = json_text(j, JSON_COMPACT | JSON_SORT_KEYS),
+             *same = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+
+        (void)state;
+        assert_string_equal(text, same);
+        free(text);
+        free(same);
+        json_decref(j);
+        assert_null(json_text(NULL, 0));
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_whole_text),
                 cmocka_unit_test(test_bytes),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_text),

@@ -145,7 +145,7 @@ static void a_lone_suspect_is_convicted_without_a_search(void **state)
         i = step(&i, (Event){ .kind = EVENT_TRIAL_HEALTHY }, &s);
         assert_int_equal(i.state, STATE_QUARANTINING);
         assert_int_equal(s.action, ACTION_QUARANTINE);
-        i = step(&i, (Event){ .kind = EVENT_DONE, .n_hold = 0 }, &s);
+        i = step(&i, (Event){ .kind = EVENT_DONE, .n_hold = 0, .alive = true }, &s);
         assert_int_equal(i.state, STATE_VERIFYING);
         assert_int_equal(s.action, ACTION_WATCH);
         assert_int_equal(i.trials, 2);
@@ -356,6 +356,7 @@ static size_t possible_events(const Incident *i, Event *ret)
         case _ACTION_KIND_MAX:
         case _ACTION_KIND_INVALID:
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 0 };
+                ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 0, .alive = true };
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 1 };
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 5 };
                 ret[n++] = (Event){ .kind = EVENT_FAILED, .reason = REASON_UNKILLABLE };
