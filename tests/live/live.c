@@ -304,7 +304,10 @@ static void look_file(Look *k, const char *path, const struct stat *st)
                 look_wrong(k, "it is there twice", path);
         if (m->delivered > 0)
                 look_wrong(k, "it was delivered, and is still there", path);
-        k->places[i] = k->places[i] == LIVE_GONE || k->places[i] == place ? place : LIVE_SPLIT;
+        if (k->places[i] == LIVE_GONE || k->places[i] == place)
+                k->places[i] = place;
+        else
+                k->places[i] = place == LIVE_STORE || k->places[i] == LIVE_STORE ? LIVE_SPLIT : LIVE_HALF;
 }
 
 static void look_below(Look *k, const char *path)

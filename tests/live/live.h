@@ -77,7 +77,6 @@ typedef struct Live {
 
         /* unjamd. */
         unsigned lives;
-        bool opened;    /* an incident, ever */
         bool requested; /* the operator has asked, and has an answer */
         bool answer_ok;
         unsigned long calls; /* of the last life, of the armed kinds */
@@ -110,7 +109,8 @@ typedef enum LivePlace {
         LIVE_STORE,
         LIVE_HOLD,
         LIVE_QUARANTINE,
-        LIVE_SPLIT, /* its files are in several */
+        LIVE_HALF,  /* of its files, some are in hold and some in quarantine */
+        LIVE_SPLIT, /* some are in the store, and some are not */
 } LivePlace;
 
 /*

@@ -47,8 +47,6 @@ static int life_commit(Recorder *recorder, Commit *commit, CommitDone done, void
         while (c->done)
                 c++;
         assert(c < f->commits + LIVE_COMMITS);
-        for (size_t k = 0; k < commit->n_records; k++)
-                f->l->opened = f->l->opened || commit->records[k].event == AUDIT_INCIDENT_OPENED;
         *c = (LifeCommit){ .life = f, .done = done, .userdata = userdata };
         f->n_commits++;
         r = recorder_commit(f->real_recorder, commit, on_committed, c);
@@ -140,6 +138,13 @@ static void port_hurry(void *userdata, size_t service, bool on)
         (void)userdata;
         (void)service;
         (void)on;
+}
+
+static void port_canaries(void *userdata, size_t service, bool allowed)
+{
+        (void)userdata;
+        (void)service;
+        (void)allowed;
 }
 
 static void port_history(void *userdata, size_t service, bool mark, SeenFileHandler handler, void *data)
@@ -421,6 +426,7 @@ static int make_engine(Life *f)
                                        .refresh = port_refresh,
                                        .expect = port_expect,
                                        .hurry = port_hurry,
+                                       .canaries = port_canaries,
                                        .history = port_history };
         int r = engine_new(&f->engine, f->settings, &ports, &service);
 
@@ -442,7 +448,7 @@ static bool is_done(Life *f)
 {
         Live *l = f->l;
 
-        if (!engine_is_idle(f->engine) || !l->opened || f->asked)
+        if (!engine_is_idle(f->engine) || f->asked)
                 f->busy_at = l->now;
         if (l->now < f->busy_at + QUIET)
                 return false;
@@ -492,6 +498,7 @@ void live_life(Live *l, const Calls *calls)
         l->lives++;
         make_settings(f);
         assert(sd_event_new(&f->event) >= 0);
+        json_set_alloc_funcs(malloc, free); /* ours, so that they may fail */
         if (calls)
                 calls_arm(calls);
         r = make_recorder(f);

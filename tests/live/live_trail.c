@@ -113,7 +113,7 @@ bool live_trail(Live *l, bool closed, char result[32], char wrong[256])
         if (f)
                 fclose(f);
         free(line);
-        if (!wrong[0] && closed && (t.opened == 0 || t.opened != t.closed))
+        if (!wrong[0] && closed && t.opened != t.closed)
                 snprintf(wrong, 256, "%u incidents were opened, %u closed", t.opened, t.closed);
         json_decref(t.quarantined);
         json_decref(t.intents);
