@@ -31,7 +31,8 @@ static usec_t earlier(usec_t a, usec_t b)
 
 static usec_t watch_deadline(const Watch *w)
 {
-        usec_t now = w->engine->now.mono, at = diagnosis_deadline(w->diagnosis);
+        usec_t now = w->engine->now.mono;
+        usec_t at = earlier(diagnosis_deadline(w->diagnosis), w->put_off ? w->put_off : USEC_INFINITY);
 
         if (w->watching)
                 at = earlier(at, trial_deadline(&w->trial, now));
@@ -42,8 +43,6 @@ static usec_t watch_deadline(const Watch *w)
                 at = earlier(at, w->paused_until);
         if (w->pending.active && w->pending.failed && !w->pending.under_way)
                 at = earlier(at, w->pending.retry_at);
-        if (w->put_off)
-                at = earlier(at, w->put_off);
         if (w->resuming)
                 at = earlier(at, w->resume_at);
         if (w->acting)

@@ -19,8 +19,8 @@ int json_set_bytes(json_t *object, const char *key, const char *s);
 int json_get_bytes(const json_t *object, const char *key, char **ret);
 
 /*
- * json_dumps(), which with JSON_SORT_KEYS loses parts of the text when memory runs out in its middle, and says
- * nothing: here all of it or NULL.
+ * json_dumps(), which with JSON_SORT_KEYS loses parts of the text when memory runs out in its middle, and
+ * says nothing: here all of it or NULL.
  */
 char *json_text(const json_t *j, size_t flags);
 

@@ -390,7 +390,7 @@ static void check_resumes(const Model *m)
                         if ((before->outcomes & CAN_RECOVER) && !(after->outcomes & CAN_RECOVER) &&
                             before->incident.trials + 1 < m->ladder->max_trials)
                                 fail_msg("it would have recovered, but for a death: %s", text);
-                        /* A trial whose failure was not on record yet is run again, and may show something else. */
+                        /* A trial whose failure was not on record yet is run again, and may show more. */
                         if ((after->outcomes & CAN_RECOVER) && !(before->outcomes & CAN_RECOVER) &&
                             !before->incident.failing)
                                 fail_msg("it recovers because of a death: %s", text);
