@@ -149,38 +149,6 @@ static void take_finding(Watch *w, const Finding *f)
         watch_event(w, &ev);
 }
 
-void watch_unpause(Watch *w)
-{
-        Event ev = { .kind = EVENT_RESUME, .reason = REASON_OPERATOR, .alive = w->run == RUN_RUNNING };
-
-        watch_event(w, &ev);
-        watch_tell_fault(w);
-}
-
-void watch_tell_missed(Watch *w)
-{
-        const Event healthy = { .kind = EVENT_HEALTHY, .reason = w->finding.reason, .alive = true };
-
-        w->missed = false;
-        if (w->finding.verdict == VERDICT_HEALTHY)
-                watch_event(w, &healthy);
-        else
-                watch_tell_fault(w);
-}
-
-void watch_tell_fault(Watch *w)
-{
-        Event ev = { .kind = EVENT_FAULT,
-                     .reason = w->finding.reason,
-                     .symptom = w->finding.symptom.kind,
-                     .alive = w->run == RUN_RUNNING };
-
-        if (w->finding.verdict != VERDICT_FAULT)
-                return;
-        watch_incident_id(w, ev.id);
-        watch_event(w, &ev);
-}
-
 /* unjamd is the parent of an embedded service: it starts it when it finds it stopped. */
 static void start_embedded(Watch *w, const Observation *o)
 {
@@ -441,7 +409,11 @@ static int watch_init(Watch *w, Engine *e, size_t index, const ServicePorts *por
 {
         const ServiceSettings *s = &e->settings->services[index];
 
-        *w = (Watch){ .engine = e, .index = index, .settings = s, .ports = *ports };
+        *w = (Watch){ .engine = e,
+                      .index = index,
+                      .settings = s,
+                      .ports = *ports,
+                      .queue = e->queues + index * QUEUE_MAX };
         w->ladder = (Ladder){ .restarts = s->recovery.restarts,
                               .max_trials = s->recovery.max_trials,
                               .n_stores = s->n_stores,
@@ -462,7 +434,8 @@ int engine_new(Engine **ret, Settings *settings, const EnginePorts *ports, const
         e->ports = *ports;
         e->now = ports->now(ports->userdata);
         e->watches = calloc(settings->n_services ? settings->n_services : 1, sizeof(*e->watches));
-        if (!e->watches) {
+        e->queues = calloc(settings->n_services ? settings->n_services : 1, QUEUE_MAX * sizeof(*e->queues));
+        if (!e->watches || !e->queues) {
                 engine_free(e);
                 return -ENOMEM;
         }
@@ -503,6 +476,7 @@ Engine *engine_free(Engine *e)
         for (size_t k = 0; k < e->n_watches; k++)
                 watch_deinit(&e->watches[k]);
         free(e->watches);
+        free(e->queues);
         settings_unref(e->settings);
         free(e);
         return NULL;

@@ -48,7 +48,7 @@ static Event queue_pop(Watch *w)
         Event first = w->queue[0];
 
         w->n_queue--;
-        memmove(w->queue, w->queue + 1, w->n_queue * sizeof(w->queue[0]));
+        memmove(w->queue, w->queue + 1, w->n_queue * sizeof(*w->queue));
         return first;
 }
 
@@ -416,4 +416,36 @@ void watch_run(Watch *w, const Step *step)
                 ev = queue_pop(w);
                 watch_event(w, &ev);
         }
+}
+
+void watch_unpause(Watch *w)
+{
+        Event ev = { .kind = EVENT_RESUME, .reason = REASON_OPERATOR, .alive = w->run == RUN_RUNNING };
+
+        watch_event(w, &ev);
+        watch_tell_fault(w);
+}
+
+void watch_tell_missed(Watch *w)
+{
+        const Event healthy = { .kind = EVENT_HEALTHY, .reason = w->finding.reason, .alive = true };
+
+        w->missed = false;
+        if (w->finding.verdict == VERDICT_HEALTHY)
+                watch_event(w, &healthy);
+        else
+                watch_tell_fault(w);
+}
+
+void watch_tell_fault(Watch *w)
+{
+        Event ev = { .kind = EVENT_FAULT,
+                     .reason = w->finding.reason,
+                     .symptom = w->finding.symptom.kind,
+                     .alive = w->run == RUN_RUNNING };
+
+        if (w->finding.verdict != VERDICT_FAULT)
+                return;
+        watch_incident_id(w, ev.id);
+        watch_event(w, &ev);
 }

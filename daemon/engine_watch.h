@@ -84,7 +84,7 @@ struct Watch {
         bool fresh;            /* the roster's places are those of this life of unjamd */
         bool refreshing;       /* an inventory is taken first; then comes: */
         Step deferred;
-        Event queue[QUEUE_MAX];
+        Event *queue; /* QUEUE_MAX of the engine's */
         size_t n_queue;
         usec_t put_off; /* monotonic: when what is queued is tried again; 0: nothing was put off */
         bool shutdown;  /* the host goes down: nothing more is begun */
@@ -149,6 +149,7 @@ struct Engine {
         Settings *settings;
         EnginePorts ports;
         Watch *watches;
+        Event *queues; /* of all watches: memory that is hardly ever touched, so kept together */
         size_t n_watches;
         Now now; /* of this call */
 };
@@ -158,11 +159,6 @@ void engine_enter(Engine *e); /* reads the clock: at the start of each call from
 void engine_leave(Engine *e); /* asks for the next wake-up */
 void watch_begin_trial(Watch *w);
 void watch_judge(Watch *w);
-void watch_unpause(Watch *w);
-/* The last finding, when nobody listened to it: diagnosis says it only once. */
-void watch_tell_missed(Watch *w);
-/* The same, if it is a fault. */
-void watch_tell_fault(Watch *w);
 void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);
 
 /* engine_sources.c */
@@ -172,6 +168,11 @@ void watch_tell_sources(Watch *w);
 
 /* engine_step.c */
 void watch_event(Watch *w, const Event *ev);
+void watch_unpause(Watch *w);
+/* The last finding, when nobody listened to it: diagnosis says it only once. */
+void watch_tell_missed(Watch *w);
+/* The same, if it is a fault. */
+void watch_tell_fault(Watch *w);
 /* Does what a step that is on record names. */
 void watch_run(Watch *w, const Step *step);
 void watch_commit_retry(Watch *w);

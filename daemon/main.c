@@ -33,6 +33,7 @@
 #include <systemd/sd-daemon.h>
 
 #define REAP_PATIENCE (15 * USEC_PER_SEC)
+#define CALM          (20 * USEC_PER_SEC)
 
 typedef struct Daemon {
         const char *path;
@@ -359,6 +360,16 @@ static void daemon_deinit(Daemon *d)
         sd_event_unref(d->event);
 }
 
+/* Some time after the start: what that took. */
+static int on_calm(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        (void)s;
+        (void)usec;
+        (void)userdata;
+        (void)malloc_trim(0);
+        return 0;
+}
+
 static int run(Daemon *d)
 {
         _cleanup_(freep) char *error = NULL;
@@ -377,6 +388,7 @@ static int run(Daemon *d)
                 return 1;
         }
         (void)malloc_trim(0); /* what reading the configuration took */
+        (void)sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, CALM, CALM / 2, on_calm, NULL);
         sd_notify(0, "READY=1");
         r = sd_event_loop(d->event);
         return r < 0 ? 1 : 0;
