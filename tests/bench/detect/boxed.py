@@ -12,27 +12,28 @@ import machine  # noqa: E402
 import world  # noqa: E402
 
 UNIT = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n"
-SERVICE = ('{ name = "%s"; manager = "systemd"; unit = "%s.service"; crash_windows = ( { count = 10000; within = "1s"; } );'
+WINDOWS = ' crash_windows = ( { count = 10000; within = "1s"; } );'  # killed so often that it would be a loop
+SERVICE = ('{ name = "%s"; manager = "systemd"; unit = "%s.service";%s'
            ' recovery = { settle = "20ms"; verify = "20ms"; max_per_hour = 1000; }; }')
 
 
 class Boxed:
-    def __init__(self, build, n):
+    def __init__(self, build, n, crashes=True):
         self.context = world.Context("bench", build)
         try:
-            self._make(n)
+            self._make(n, WINDOWS if crashes else "")
         except BaseException:
             self.close()
             raise
 
-    def _make(self, n):
+    def _make(self, n, windows):
         self.machine = self.context.machine()
         self.names = ["s%03d" % i for i in range(n)]
         units = [name + ".service" for name in self.names]
         for unit in units:
             self.machine.write("/etc/systemd/system/" + unit, UNIT)
         self.machine.write("/etc/unjamd/unjamd.conf", "services = ( %s );\n"
-                           % ",\n".join(SERVICE % (name, name) for name in self.names), 0o600)
+                           % ",\n".join(SERVICE % (name, name, windows) for name in self.names), 0o600)
         self.machine.boot()
         self.machine.run("systemctl", "start", *units)
         self.machine.run("systemctl", "start", "unjamd.service")

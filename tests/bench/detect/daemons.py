@@ -63,14 +63,15 @@ def wait_until(condition, what):
 class Unjamd:
     """manager = "embedded", mode = "act": what is killed is started again. @more: further services, as configuration."""
 
-    def __init__(self, build, n, more=""):
+    def __init__(self, build, n, more="", crashes=True):
+        """@crashes: services are killed so often that it would be a loop."""
         self.directory = tempfile.mkdtemp(prefix="unjamd-bench.")
         self.run = self.directory + "/run"
         for name in ("state", "run"):
             os.mkdir("%s/%s" % (self.directory, name))
         service = ('{ name = "%s"; manager = "embedded"; command = [ "/bin/sleep", "infinity" ];'
-                   ' crash_windows = ( { count = 10000; within = "1s"; } );'
-                   ' recovery = { settle = "20ms"; verify = "20ms"; max_per_hour = 1000; restarts = 100; }; }')
+                   + (' crash_windows = ( { count = 10000; within = "1s"; } );' if crashes else '')
+                   + ' recovery = { settle = "20ms"; verify = "20ms"; max_per_hour = 1000; restarts = 100; }; }')
         self.names = ["s%03d" % i for i in range(n)]
         with open(self.directory + "/unjamd.conf", "w") as f:
             f.write('mode = "act"; state_dir = "%s/state"; run_dir = "%s";\n'
