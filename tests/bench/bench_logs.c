@@ -365,10 +365,17 @@ static double monit(const char *path)
         char *argv[] = { (char *)"monit", (char *)"-I", (char *)"-c", (char *)in_dir("monitrc"), NULL };
         double size = file_size(path), begin, end = -1, base, limit = now() + 180;
         _cleanup_(fclosep) FILE *f = fopen(log, "we");
+        posix_spawn_file_actions_t quiet;
         pid_t pid;
+        int r;
 
         monit_configure(argv[3], log);
-        if (posix_spawnp(&pid, "monit", NULL, NULL, argv, environ) != 0)
+        posix_spawn_file_actions_init(&quiet);
+        posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+        r = posix_spawnp(&pid, "monit", &quiet, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&quiet);
+        if (r != 0)
                 return -1;
         usleep(3000000);
         base = bytes_read(pid);
