@@ -1,6 +1,6 @@
 /*
  * Whole recoveries on the real engine, in virtual time: engine, engine_step, engine_outcome, engine_search,
- * engine_memory, engine_record and engine_control, with everything that is pure below them.
+ * engine_memory, engine_record, engine_sources and engine_control, with everything that is pure below them.
  */
 #include "fake/sim.h"
 
