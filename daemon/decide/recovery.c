@@ -371,8 +371,7 @@ static void plan_done(Machine *m)
 
 static void plan_gave_up(Machine *m)
 {
-        ladder_give_up(m,
-                       m->e->reason == REASON_NOT_A_MESSAGE ? REASON_NOT_A_MESSAGE : REASON_SEARCH_GAVE_UP);
+        ladder_give_up(m, m->e->reason == REASON_NOT_A_MESSAGE ? m->e->reason : REASON_SEARCH_GAVE_UP);
 }
 
 static void quarantining_done(Machine *m)

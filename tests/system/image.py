@@ -24,7 +24,6 @@ EXTRA = {
     "opensmtpd": ["opensmtpd", "python3"],
     "sendmail": ["sendmail-bin", "sensible-mda", "python3"],
     "nullmailer": ["nullmailer", "python3"],
-    "mailman": ["mailman3", "postfix", "python3"],
     "cyrus": ["cyrus-imapd", "cyrus-admin", "python3", "postfix"],
 }
 FORMAT = "4"  # raise it when the hooks below change
