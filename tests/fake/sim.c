@@ -193,6 +193,15 @@ static void port_canaries(void *userdata, size_t service, bool allowed)
         s->canaries = allowed;
 }
 
+static void port_watch(void *userdata, size_t service, bool waiting, bool closely)
+{
+        Sim *s = userdata;
+
+        (void)service;
+        (void)waiting;
+        s->looks_closely = closely;
+}
+
 static void look_done(Sim *s, void *data)
 {
         const Condition c = { .reason = s->condition,
@@ -253,6 +262,7 @@ void sim_engine_start(Sim *s)
                                  .hurry = port_hurry,
                                  .canaries = port_canaries,
                                  .conditions = port_look,
+                                 .look = port_watch,
                                  .userdata = s };
 
         s->generation++;
@@ -502,6 +512,11 @@ const SimMessage *sim_message(const Sim *s, size_t i)
 size_t sim_n_messages(const Sim *s)
 {
         return s->n_messages;
+}
+
+bool sim_looks_closely(const Sim *s)
+{
+        return s->looks_closely;
 }
 
 bool sim_running(const Sim *s)

@@ -61,9 +61,10 @@ struct Sim {
         const char *result; /* of the last death */
         Reason condition;
         bool condition_kills;
-        unsigned looks; /* so many were asked for */
-        bool canaries;  /* may be sent, as the engine says */
-        bool dead;      /* unjamd is, until sim_run() starts it again */
+        unsigned looks;     /* so many were asked for */
+        bool canaries;      /* may be sent, as the engine says */
+        bool dead;          /* unjamd is, until sim_run() starts it again */
+        bool looks_closely; /* the engine wants it */
         json_t *reply;
         bool reply_ok;
 };

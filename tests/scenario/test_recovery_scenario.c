@@ -237,6 +237,27 @@ static void a_veto_touches_nothing(void **state)
         sim_free(s);
 }
 
+/* Processes are looked at while mail stands still and in trials, and not while all is well. */
+static void looks_are_asked_for_while_something_is_suspicious(void **state)
+{
+        SimConfig c = { .n_messages = 50, .sees_inflight = true, .mode = MODE_ACT };
+        Sim *s = sim_new(&c);
+        bool before = false;
+
+        (void)state;
+        sim_poison(s, 20, POISON_HANG, 0);
+        while (sim_count(s, AUDIT_INCIDENT_OPENED) == 0 && sim_now(s) < HOUR) {
+                before = before || sim_looks_closely(s);
+                sim_run(s, sim_now(s) + USEC_PER_SEC);
+        }
+        assert_true(before); /* so that it is known what they did by the time it is a stall */
+        assert_true(sim_run_closed(s, HOUR));
+        sim_run(s, sim_now(s) + USEC_PER_MIN);
+        check_outcome(s);
+        assert_false(sim_looks_closely(s));
+        sim_free(s);
+}
+
 static void what_ignores_sigterm_is_killed(void **state)
 {
         SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .stop_hangs = true, .sees_inflight = true };
@@ -515,6 +536,7 @@ int main(void)
                 cmocka_unit_test(no_culprit_at_all),
                 cmocka_unit_test(observe_mode_changes_nothing),
                 cmocka_unit_test(a_veto_touches_nothing),
+                cmocka_unit_test(looks_are_asked_for_while_something_is_suspicious),
                 cmocka_unit_test(what_ignores_sigterm_is_killed),
                 cmocka_unit_test(what_cannot_be_killed_escalates),
                 cmocka_unit_test(an_operators_stop_is_no_failure),
