@@ -270,6 +270,33 @@ static Event outcome_event(const Outcome *o)
         return ev;
 }
 
+/* What an action of this kind leaves besides: facts for the record, the search and the event. */
+static void take_facts(Watch *w, const Outcome *o, Event *ev)
+{
+        if (o->kind == ACTION_COLLECT) {
+                take_evidence(w, o);
+                take_causes(w, o, ev);
+                check_permission(w, ev);
+                if (w->incident.state == STATE_ISOLATING && watch_feed(w, w->incident.failing) < 0)
+                        watch_alert(w, ALERT_RECORD_UNAVAILABLE, "out of memory: the search forgot a trial");
+                ev->n_suspects = watch_fresh_suspects(w);
+        } else if (o->kind == ACTION_START) {
+                outcome_start(w, o);
+                if (ev->kind == EVENT_FAILED)
+                        start_failure(w, o, ev);
+        } else if (o->kind == ACTION_UNGUARD) {
+                w->ports.expect(w->ports.userdata, w->index, false, NULL);
+                if (ev->kind == EVENT_FAILED)
+                        watch_alert(w, ALERT_ESCALATED,
+                                    "the guard could not be taken away: see `unjamctl explain`");
+        } else if (w->incident.rung == RUNG_RETURN &&
+                   (o->kind == ACTION_RESTORE || o->kind == ACTION_RELEASE)) {
+                watch_operation_ended(w, o);
+        }
+        if (o->kind == ACTION_QUARANTINE) /* after a reboot it does not, for it is guarded */
+                ev->alive = w->run == RUN_RUNNING || w->run == RUN_STARTING;
+}
+
 static void on_outcome(void *userdata, const Outcome *o)
 {
         Watch *w = userdata;
@@ -300,28 +327,7 @@ static void on_outcome(void *userdata, const Outcome *o)
                 watch_spare_canaries(w);
         take_inventory(w, o, &ev);
         take_messages(w, o);
-        if (o->kind == ACTION_COLLECT) {
-                take_evidence(w, o);
-                take_causes(w, o, &ev);
-                check_permission(w, &ev);
-                if (w->incident.state == STATE_ISOLATING && watch_feed(w, w->incident.failing) < 0)
-                        watch_alert(w, ALERT_RECORD_UNAVAILABLE, "out of memory: the search forgot a trial");
-                ev.n_suspects = watch_fresh_suspects(w);
-        } else if (o->kind == ACTION_START) {
-                outcome_start(w, o);
-                if (ev.kind == EVENT_FAILED)
-                        start_failure(w, o, &ev);
-        } else if (o->kind == ACTION_UNGUARD) {
-                w->ports.expect(w->ports.userdata, w->index, false, NULL);
-                if (ev.kind == EVENT_FAILED)
-                        watch_alert(w, ALERT_ESCALATED,
-                                    "the guard could not be taken away: see `unjamctl explain`");
-        } else if (w->incident.rung == RUNG_RETURN &&
-                   (o->kind == ACTION_RESTORE || o->kind == ACTION_RELEASE)) {
-                watch_operation_ended(w, o);
-        }
-        if (o->kind == ACTION_QUARANTINE) /* after a reboot it does not, for it is guarded */
-                ev.alive = w->run == RUN_RUNNING || w->run == RUN_STARTING;
+        take_facts(w, o, &ev);
         if (o->result == RESULT_FAILED || o->result == RESULT_TIMEOUT)
                 watch_note(w, o->reason, "%s: %s%s%s", action_word(o->kind), result_kind_to_string(o->result),
                            o->detail ? ": " : "", o->detail ? o->detail : "");

@@ -5,8 +5,8 @@
  * links, folders and the store's own directory for symbolic links to a place outside, makes names of 255
  * bytes and of bytes that are no text, and lets files grow while they are read. Meanwhile each operation of
  * the spool runs, again and again; it may fail, and say so. inotify tells of whatever is opened, read,
- * changed or moved outside: nothing may be. Nobody waits for a FIFO (an alarm ends the test), and the messages
- * that the attacker leaves alone are there in the end, once, the same.
+ * changed or moved outside: nothing may be. Nobody waits for a FIFO (an alarm ends the test), and the
+ * messages that the attacker leaves alone are there in the end, once, the same.
  *
  * UNJAM_ROUNDS sets the attacker's rounds, UNJAM_SEED his seed.
  */

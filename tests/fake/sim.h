@@ -88,7 +88,7 @@ const SimMessage *sim_message(const Sim *s, size_t i);
 size_t sim_n_messages(const Sim *s);
 bool sim_running(const Sim *s);
 bool sim_looks_closely(const Sim *s); /* the engine wants the processes looked at */
-unsigned sim_acts(const Sim *s); /* actions that changed the world */
+unsigned sim_acts(const Sim *s);      /* actions that changed the world */
 
 /* The audit trail: the number of records of this kind, the last one. */
 size_t sim_count(const Sim *s, AuditEvent event);
