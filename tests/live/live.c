@@ -286,8 +286,8 @@ static void look_file(Look *k, const char *path, const struct stat *st)
 
                 if ((strncmp(below, "spool/", 6) == 0 || strncmp(below, "hold/", 5) == 0) &&
                     !strstr(name, "message.json") && !strstr(name, ".manifest") &&
-                    strcmp(name, ".lock") != 0 && strncmp(name, ".unjam-probe", 12) != 0 &&
-                    strncmp(name, "queue.dat", 9) != 0)
+                    strcmp(name, ".lock") != 0 && !strstr(name, "culprits") &&
+                    strncmp(name, ".unjam-probe", 12) != 0 && strncmp(name, "queue.dat", 9) != 0)
                         look_wrong(k, "a file that nobody knows", path);
                 return;
         }

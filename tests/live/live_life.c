@@ -361,6 +361,7 @@ static void make_settings(Life *f)
         make_store(l, &v->stores[0], "q");
         make_store(l, &v->stores[1], "x");
         v->recovery = (RecoverySettings){ .restarts = l->config.restarts,
+                                          .confidence = 0.99,
                                           .max_per_hour = 100,
                                           .max_trials = l->config.max_trials ? l->config.max_trials : 128,
                                           .max_time = 2 * USEC_PER_HOUR,
