@@ -57,7 +57,7 @@
  *                 healthy, or by an operator. Resume: the same; a CLOSE that was pending is done again.
  *  PAUSED         the operator has it. Nothing is done. Resume: still paused.
  * An empty cell is a bug: recovery_step() answers RECOVERY_E_UNEXPECTED and gives up with REASON_UNEXPECTED.
- * Tests: tests/unit/test_recovery.c, and test_recovery_model.c, which goes through all that can be reached.
+ * Tests: tests/unit/test_recovery.c; tests/crash/test_recovery_model.c goes through all that can be reached.
  */
 #include "decide/ladder.h"
 
