@@ -120,8 +120,8 @@ def _check_ledger_by_message(postfix, closed, sent, poison):
     [opened] = postfix.audit("incident.opened", incident=closed["incident"])
     quarantined = {r["data"]["id"] for r in postfix.audit("message.quarantined", incident=closed["incident"])}
     first, last = world.time_of(opened), world.time_of(closed)
-    during = {i for i, when in delivered.items() if first < when < last - SLACK}
-    around = {i for i, when in delivered.items() if first - SLACK < when <= first or last - SLACK <= when}
+    around = {i for i, when in delivered.items() if abs(when - first) < SLACK or when > last - SLACK}
+    during = {i for i, when in delivered.items() if first < when < last} - around
     print("ledger %r queue %d delivered %d during %d around %d"
           % (ledger, len(queue), len(delivered), len(during), len(around)))
     check_equal(quarantined, {poison}, "ledger: quarantined")
