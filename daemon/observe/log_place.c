@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define SAVE_INTERVAL (5 * USEC_PER_SEC)
+#define LINE_WAIT     (5 * USEC_PER_SEC)
 
 int log_place_new(LogPlace **ret, const LogSpec *spec)
 {
@@ -32,6 +33,7 @@ int log_place_new(LogPlace **ret, const LogSpec *spec)
         p->disk = spec->disk;
         p->watch = log_watch_ref(spec->watch);
         p->line_max = spec->line_max;
+        p->line_wait = spec->line_wait > 0 ? spec->line_wait : LINE_WAIT;
         p->room = spec->line_max + LOG_SLICE;
         p->dir_wd = -1;
         r = log_family_init(&p->family, spec->path);

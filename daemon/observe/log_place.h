@@ -16,6 +16,7 @@ struct LogPlace {
         Rules *rules;
         LineRules *lines;
         size_t line_max;
+        usec_t line_wait;
         LogFamily family;
         uint64_t seq;
         bool loaded;

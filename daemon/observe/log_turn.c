@@ -15,7 +15,7 @@
  * saved every few seconds otherwise. Where the state cannot be written (a full disk), lines are judged and
  * reported all the same, a gap says so, and a crash then makes them be seen twice.
  *
- * LINES end with a newline. An unfinished one is judged when nothing has come for LINE_WAIT, the last words
+ * LINES end with a newline. An unfinished one is judged when nothing has come for line_wait, the last words
  * of a process that died; what comes later of it is counted and not matched. So is what a line has beyond
  * line_max. NUL and bytes that are no UTF-8 are bytes like others; the hole that a writer without O_APPEND
  * leaves at the beginning of a truncated file is passed over.
@@ -37,7 +37,6 @@
 #include <sys/inotify.h>
 
 #define TEXT_MAX      ((size_t)1024)
-#define LINE_WAIT     (5 * USEC_PER_SEC)
 #define TELL_INTERVAL USEC_PER_MIN /* gaps that come in crowds are summed up */
 #define POLL_INTERVAL (2 * USEC_PER_SEC)
 #define LOOK_AGAIN    (50 * USEC_PER_MSEC)
@@ -142,12 +141,12 @@ static size_t rest_len(LogPlace *p, LogFile *f, const char *data, size_t len)
  */
 static bool line_is_due(LogTurn *t, const LogFile *f)
 {
-        usec_t age = usec_sub(now_read().mono, f->grown);
+        usec_t age = usec_sub(now_read().mono, f->grown), wait = t->place->line_wait;
 
-        if (age >= LINE_WAIT)
+        if (age >= wait)
                 return true;
-        if (LINE_WAIT - age < t->wake)
-                t->wake = LINE_WAIT - age;
+        if (wait - age < t->wake)
+                t->wake = wait - age;
         return false;
 }
 

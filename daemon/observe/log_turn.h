@@ -20,6 +20,7 @@ typedef struct LogSpec {
         Settings *owner; /* keeps @settings alive; or NULL */
         const char *path;
         size_t line_max;
+        usec_t line_wait;      /* 0: 5 s */
         const char *state_dir; /* NULL: begin at the end each time */
         Disk *disk;
         LogWatch *watch;

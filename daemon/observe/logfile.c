@@ -371,6 +371,7 @@ static int follower_add(LogSource *s, const char *path)
                                .owner = s->context.owner,
                                .path = path,
                                .line_max = r->spec.line_max,
+                               .line_wait = r->spec.line_wait,
                                .state_dir = r->state_dir,
                                .disk = r->spec.disk,
                                .watch = r->watch };

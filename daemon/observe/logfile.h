@@ -20,6 +20,7 @@ typedef struct LogReaderSpec {
         const char *state_dir; /* keeps positions; NULL: begin at the end each time */
         Disk *disk;            /* writes them; may be NULL without state_dir */
         uint64_t line_max;     /* as much of a line is matched */
+        usec_t line_wait;      /* an unfinished line is judged when nothing came for so long; 0: 5 s */
 } LogReaderSpec;
 
 int log_reader_new(LogReader **ret, const LogReaderSpec *spec);

@@ -39,7 +39,8 @@ static void reader_make(Fixture *f)
                                      .worker = f->worker,
                                      .state_dir = f->keep ? f->state_dir : NULL,
                                      .disk = disk_posix(),
-                                     .line_max = LINE_MAX_ };
+                                     .line_max = LINE_MAX_,
+                                     .line_wait = 500 * USEC_PER_MSEC };
 
         assert_int_equal(log_reader_new(&f->reader, &spec), 0);
         assert_int_equal(logfile_source_new(&f->source, &f->w.context, f->reader), 0);
