@@ -96,6 +96,11 @@ def main():
 
     if options.one:
         return one(options.words[0], options.words[1], options.build, options.keep)
+    if os.environ.get("UNJAM_CHROOT"):
+        # systemd-nspawn can't move its root to the top of the mount tree: /proc/PID/fd would name files by paths from above
+        # the chroot, and what a process holds open could not be told from inside of the machine.
+        print("SKIP system: in a plain chroot; run it on the host, or in a container")
+        return 77
     if not machine.cgroup_base():
         print("SKIP system: no cgroup2 hierarchy that could be written to")
         return 77
