@@ -32,7 +32,8 @@ int document_init(Document *d, const char *path)
 
 void document_deinit(Document *d)
 {
-        config_destroy(&d->config);
+        if (d->path)
+                config_destroy(&d->config);
         free(d->path);
 }
 

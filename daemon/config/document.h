@@ -10,7 +10,7 @@ typedef struct Document {
         config_t config;
 } Document;
 
-/* Copies @path; reads nothing. Return: 0 or -ENOMEM, then there is nothing to deinit. */
+/* Copies @path; reads nothing. Return: 0 or -ENOMEM. An all-zero one may be deinited, too. */
 int document_init(Document *d, const char *path);
 void document_deinit(Document *d);
 /* Reads and parses it; what is wrong is a fault of @l. Return: can its settings be looked at? */

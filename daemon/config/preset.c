@@ -151,7 +151,6 @@ static int preset_new(Preset **ret, Loader *l, const char *name, const char *pat
 
         if (!p)
                 return err_origin(-ENOMEM);
-        config_init(&p->document.config);
         p->name = strdup(name);
         if (!p->name)
                 return err_origin(-ENOMEM);
