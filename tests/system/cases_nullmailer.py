@@ -61,7 +61,7 @@ def test_nullmailer_trigger_gone(context):
     st = os.lstat(server.m.path(SPOOL + "/trigger"))
     check_equal(oct(st.st_mode), "0o10622", "the FIFO")
     server.check_same(before, server.spool())
-    server.m.run("systemctl", "start", "sink.service")
+    server.sink_start()
     server.m.run("systemctl", "restart", server.unit)
     server.check_mail(closed, ["t%d" % i for i in range(1, 11)])
 

@@ -36,7 +36,7 @@ class OpenSmtpd(Server):
         return found
 
     def flush(self):
-        self.m.run("systemctl", "start", "sink.service")
+        self.sink_start()
         self.m.run("systemctl", "restart", self.unit)  # it has put the way out aside for a while
 
 

@@ -65,7 +65,7 @@ def test_sendmail_delivery_hangs(context):
     server.check_symptom("stalled")
     server.check_mail(closed, ["t%d" % i for i in range(1, 16)], ["t4"])
     server.m.run("sed", "-i", "s/time.sleep(3600)/pass/", "/usr/local/bin/sink")
-    server.m.run("systemctl", "restart", "sink.service")
+    server.sink_start()
     server.release("t4")
 
 

@@ -77,9 +77,15 @@ class Server(world.Imc):
 
     def sink(self, port):
         """A server on loopback that takes what this one sends."""
+        self.sink_port = port
         self.m.write("/etc/systemd/system/sink.service", SINK % port)
         self.m.run("systemctl", "daemon-reload")
-        self.m.run("systemctl", "start", "sink.service")
+        self.sink_start()
+
+    def sink_start(self):
+        """Starts it anew. A server that finds it not listening yet may not try again for minutes."""
+        self.m.run("systemctl", "restart", "sink.service")
+        wait(lambda: ":%d " % self.sink_port in self.m.run("ss", "-ltn").stdout, 30, "the sink to listen")
 
     def waiting(self):
         """{id: token} of what is in the queue."""
