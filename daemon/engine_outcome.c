@@ -92,6 +92,16 @@ static void take_seen_file(void *userdata, const SeenFile *f)
                 take_in_flight(w, message, !hang_has_holder(diagnosis_hang(w->diagnosis)));
 }
 
+/* What was in flight at the stop or the kill: mail may have moved since the evidence was taken. */
+static void take_cut_off(void *userdata, const SeenFile *f)
+{
+        Watch *w = userdata;
+        uint32_t message;
+
+        if (f->open && watch_resolve(w, f->path, &message) == 0)
+                take_in_flight(w, message, false);
+}
+
 static void take_evidence(Watch *w, const Outcome *o)
 {
         ServicePorts *ports = &w->ports;
@@ -280,6 +290,8 @@ static void take_facts(Watch *w, const Outcome *o, Event *ev)
                 if (w->incident.state == STATE_ISOLATING && watch_feed(w, w->incident.failing) < 0)
                         watch_alert(w, ALERT_RECORD_UNAVAILABLE, "out of memory: the search forgot a trial");
                 ev->n_suspects = watch_fresh_suspects(w);
+        } else if ((o->kind == ACTION_STOP || o->kind == ACTION_KILL) && ev->kind == EVENT_DONE) {
+                w->ports.history(w->ports.userdata, w->index, false, take_cut_off, w);
         } else if (o->kind == ACTION_START) {
                 outcome_start(w, o);
                 if (ev->kind == EVENT_FAILED)
