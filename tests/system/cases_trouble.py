@@ -71,7 +71,7 @@ def test_record_has_no_room(context):
     imc.configure()
     imc.m.write("/etc/systemd/system/var-log-unjamd.mount",
                 "[Unit]\nBefore=unjamd.service\n[Mount]\nWhat=tmpfs\nWhere=/var/log/unjamd\nType=tmpfs\n"
-                "Options=size=256k,mode=0750\n[Install]\nRequiredBy=unjamd.service\n")
+                "Options=size=4m,mode=0750\n[Install]\nRequiredBy=unjamd.service\n")
     names = imc.mail("In", 80, {40: "crash"})
     poisons = _poisons(imc, names)
     imc.m.boot()
