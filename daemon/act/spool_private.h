@@ -250,7 +250,7 @@ int survey_begin(SpoolSurvey *v, size_t n_dirs, SpoolSide side);
 /* A folder of a tree as it is before it is read. @now: the clock, not later than the reading. */
 int survey_add(SpoolSurvey *v, const SpoolItem *folder, const char *path, size_t len, const struct stat *st,
                const struct timespec *now);
-/* Is @side of all directories as it was? */
+/* Is @side of all directories as it was when it was read, whatever inventory that was for? */
 bool survey_holds(const SpoolSurvey *v, const SpoolTrees *t, SpoolSide side);
 /* After spool_exchange() of directory @d with the survey's list. */
 void survey_exchanged(SpoolSurvey *v, size_t d);

@@ -112,7 +112,7 @@ bool survey_holds(const SpoolSurvey *v, const SpoolTrees *t, SpoolSide side)
 {
         size_t there = 0, tops = 0;
 
-        if (!v->roster || v->n_dirs != t->n)
+        if (v->n_dirs != t->n)
                 return false;
         for (size_t d = 0; d < t->n; d++)
                 there += t->trees[d].root[side] >= 0;

@@ -54,6 +54,34 @@ static void test_what_comes_and_goes(void **state)
         assert_int_equal(ledger_of(&f->roster).unaccounted, 0);
 }
 
+/* What a server does while a walk looks at one of its files. */
+static const Fixture *server_of;
+
+int __real_fstatat64(int dirfd, const char *path, struct stat64 *ret, int flags);
+int __wrap_fstatat64(int dirfd, const char *path, struct stat64 *ret, int flags);
+int __wrap_fstatat64(int dirfd, const char *path, struct stat64 *ret, int flags)
+{
+        if (server_of && strcmp(path, "a") == 0) {
+                assert_int_equal(rename(at(server_of, "spool/Out/b"), at(server_of, "spool/In/b")), 0);
+                server_of = NULL;
+        }
+        return __real_fstatat64(dirfd, path, ret, flags);
+}
+
+/* "a" is looked at when In has been read whole, and Out is read after it. */
+static void test_a_move_during_the_first_inventory(void **state)
+{
+        Fixture *f = *state;
+
+        put(f, "spool/In/a", "1");
+        put(f, "spool/Out/b", "2");
+        server_of = f;
+        inventory(f, true, true);
+        assert_null(server_of);
+        assert_int_equal(f->inventory.in_store, 2);
+        assert_int_equal(entry_of(f, STORE_Q, "b")->flags, MESSAGE_BEFORE);
+}
+
 static void test_one_message_in_another_directory_is_the_same(void **state)
 {
         Fixture *f = *state;
@@ -207,6 +235,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
                 T(test_first_inventory_counts_every_store),
                 T(test_what_comes_and_goes),
+                T(test_a_move_during_the_first_inventory),
                 T(test_one_message_in_another_directory_is_the_same),
                 T(test_odd_kinds_are_suspects),
                 T(test_names_may_be_any_bytes),
