@@ -133,7 +133,7 @@ static int line_read(sd_journal *j, usec_t wall, LogLine *ret)
 /* From the end backwards; the caller turns them round. */
 static int lines_read(sd_journal *j, const LogSpec *spec, size_t max, LogLine *lines, size_t *n)
 {
-        int r;
+        int r = 0;
 
         while (*n < max && (r = sd_journal_previous(j)) > 0) {
                 usec_t wall;
@@ -147,7 +147,7 @@ static int lines_read(sd_journal *j, const LogSpec *spec, size_t max, LogLine *l
                         return err_trace(r);
                 ++*n;
         }
-        return *n < max && r < 0 ? err_origin(r) : 0;
+        return r < 0 ? err_origin(r) : 0;
 }
 
 static void lines_turn_round(LogLine *lines, size_t n)

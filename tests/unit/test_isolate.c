@@ -122,7 +122,7 @@ static unsigned some_of(unsigned most)
 {
         const char *percent = getenv("UNJAM_WORLDS");
 
-        return most * (percent ? (unsigned)strtoul(percent, NULL, 10) : 30) / 100;
+        return most * (percent ? (unsigned)strtoul(percent, NULL, 10) : 20) / 100;
 }
 
 /* What random worlds of one kind come to. */
@@ -267,10 +267,11 @@ static void test_pairs(void **state)
 static void test_flaky(void **state)
 {
         static const double rates[] = { 0.3, 0.5, 0.7 };
+        const unsigned seeds = some_of(300);
         size_t found = 0, false_ones = 0;
 
         (void)state;
-        for (unsigned seed = 1; seed <= 120; seed++) {
+        for (unsigned seed = 1; seed <= seeds; seed++) {
                 size_t right, wrong;
                 IsolateWorld w;
                 Isolate *s;
@@ -285,8 +286,8 @@ static void test_flaky(void **state)
                 false_ones += wrong;
                 finish(&w, s);
         }
-        assert_true(found >= 100);
-        assert_true(false_ones <= 8);
+        assert_true(found * 6 >= seeds * 5);
+        assert_true(false_ones * 15 <= seeds);
 }
 
 /* More trials are made until it is surer. */
@@ -318,7 +319,7 @@ static void test_budget_in_doubt(void **state)
         size_t open = 0, kept = 0, gave_up = 0;
 
         (void)state;
-        for (unsigned seed = 1; seed <= 60; seed++) {
+        for (unsigned seed = 1; seed <= 30; seed++) {
                 IsolateWorld w;
                 Isolate *s;
 
@@ -333,7 +334,7 @@ static void test_budget_in_doubt(void **state)
                 }
                 finish(&w, s);
         }
-        assert_true(gave_up > 20);
+        assert_true(gave_up > 10);
         assert_true(kept * 10 >= gave_up * 9);
         assert_true(open < gave_up * 500);
 }

@@ -158,7 +158,7 @@ static void test_as_pcre2(void **state)
         unsigned found = 0;
 
         (void)state;
-        for (unsigned round = 0; round < 400; round++) {
+        for (unsigned round = 0; round < 250; round++) {
                 char texts[6][128];
                 Pattern *patterns[6];
                 RuleSettings settings[6] = {};

@@ -80,7 +80,7 @@ static void test_many_grow(void **state)
                 char name[32];
 
                 snprintf(name, sizeof(name), "spool/In/%u", i);
-                put(f, name, "");
+                put_again(f, name);
         }
         assert_int_equal(spool_trees_open(&t, f->spool, STORE_Q, NULL, &f->report), 0);
         assert_int_equal(spool_list_collect(&l, &t, &how), 0);

@@ -133,7 +133,7 @@ static void many(Fixture *f, unsigned n)
                 char name[64];
 
                 snprintf(name, sizeof(name), "spool/input/%u-%c", i / 2, i % 2 ? 'H' : 'D');
-                put(f, name, "");
+                put_again(f, name);
         }
         put(f, "spool/input/lock", "");
 }
