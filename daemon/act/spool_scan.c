@@ -4,10 +4,10 @@
  * spool_inventory() walks the store, its tree in hold and the quarantine of each store once, and leaves the
  * roster as the disk is. It reads only, and may run beside a live server: a message that is renamed from one
  * directory of a store to another while the walk is between the two is not seen, so the directories are read
- * once more before anything is said to be consumed, and when the first inventory saw them change. A side in which nothing has changed since the last
- * inventory (spool_survey.c) is not read again. A message is new once: its state of being odd or empty is
- * looked at then, with one stat. Fails if a directory cannot be read; the roster then has what was seen
- * until there. Test: tests/unit/test_spool_scan.c.
+ * once more before anything is said to be consumed, and if the first inventory saw them change. A side
+ * in which nothing has changed since the last inventory (spool_survey.c) is not read again. A message is new
+ * once: its state of being odd or empty is looked at then, with one stat. Fails if a directory cannot be
+ * read; the roster then has what was seen until there. Test: tests/unit/test_spool_scan.c.
  */
 #include "act/spool_private.h"
 

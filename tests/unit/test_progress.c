@@ -184,7 +184,7 @@ static void flood(const Fixture *f)
         }
 }
 
-/* A scan takes over, and nothing is counted twice: neither what came before the notices were lost, nor after. */
+/* A scan takes over, and nothing is counted twice, whether it came before notices were lost or after. */
 static void test_overflow(void **state)
 {
         Fixture *f = *state;

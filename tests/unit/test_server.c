@@ -88,6 +88,8 @@ static void settle(World *w)
                 ;
 }
 
+#define PATIENCE (60 * USEC_PER_SEC) /* on a busy machine, too */
+
 /* A client in a thread of its own. */
 typedef struct Call {
         const char *dir;
@@ -107,10 +109,10 @@ static void *call_thread(void *userdata)
 
         c->r = control_client_new(&client, c->dir);
         if (c->r == 0)
-                c->r = control_client_call(client, c->verb, json_pack("{s:s}", "service", "imc"),
-                                           5 * USEC_PER_SEC, &c->ok, &c->body);
+                c->r = control_client_call(client, c->verb, json_pack("{s:s}", "service", "imc"), PATIENCE,
+                                           &c->ok, &c->body);
         for (unsigned i = 0; c->r == 0 && i < c->n_events; i++)
-                c->r = control_client_next(client, 5 * USEC_PER_SEC, &c->events[i]);
+                c->r = control_client_next(client, PATIENCE, &c->events[i]);
         control_client_free(client);
         c->done = true;
         return NULL;
