@@ -102,6 +102,19 @@ static void take_cut_off(void *userdata, const SeenFile *f)
                 take_in_flight(w, message, false);
 }
 
+/* Which causes were looked for, whatever came of it: what was ruled out is worth knowing too. */
+static json_t *checks_to_json(const Outcome *o)
+{
+        json_t *list = json_array();
+
+        for (size_t k = 0; k < o->n_causes; k++)
+                (void)json_array_append_new(
+                        list, json_pack("{s:s?, s:b, s:b}", "cause",
+                                        cause_kind_to_string((CauseKind)o->causes[k].kind), "found",
+                                        o->causes[k].found, "known", o->causes[k].known));
+        return list;
+}
+
 static void take_evidence(Watch *w, const Outcome *o)
 {
         ServicePorts *ports = &w->ports;
@@ -118,6 +131,8 @@ static void take_evidence(Watch *w, const Outcome *o)
                 for (size_t k = 0; k < o->evidence->n_processes; k++)
                         take_open_files(w, &o->evidence->processes[k]);
         data = evidence_to_json(o->evidence);
+        if (data && o->n_causes > 0)
+                (void)json_set(data, "checks", checks_to_json(o));
         (void)watch_record(w, AUDIT_EVIDENCE, data ? json_pack("{s:o}", "data", data) : NULL);
 }
 
