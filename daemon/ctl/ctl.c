@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "control/client.h"
 #include "ctl/print.h"
+#include "ctl/story.h"
 
 #include <getopt.h>
 #include <locale.h>
@@ -37,6 +38,7 @@ enum {
         OPTION_ALL = 1 << 3,
         OPTION_EXPIRED = 1 << 4,
         OPTION_LINES = 1 << 5,
+        OPTION_HTML = 1 << 6,
 };
 
 typedef struct Verb {
@@ -59,6 +61,8 @@ static const Verb verbs[] = {
         { "incident", "list", 0, 1, 0, true, verb_incident_list, "[SERVICE]",
           "all incidents in the audit trail" },
         { "incident", "show", 1, 1, 0, true, verb_incident_show, "ID|last", "one incident, as a report" },
+        { "report", NULL, 1, 1, OPTION_HTML, true, verb_report, "INCIDENT|last [--html FILE]",
+          "everything about one incident, to pass on" },
         { "quarantine", "list", 0, 1, 0, true, verb_quarantine_list, "[SERVICE]", "messages in quarantine" },
         { "quarantine", "show", 1, 1, 0, true, verb_quarantine_show, "ID", "one of them, and where it lies" },
         { "quarantine", "release", 0, 1, OPTION_ALL | OPTION_TO, false, verb_quarantine_release,
@@ -149,6 +153,24 @@ int ctl_ask(const Ctl *c, const char *verb, json_t *args, json_t **ret_body)
         }
         *ret_body = body;
         return CTL_DONE;
+}
+
+int ctl_no_trail(const Ctl *c, int error)
+{
+        ctl_error("%s: %s%s", c->audit_path, strerror(-error),
+                  error == -EACCES ? "; try again with sudo" : "");
+        return CTL_REFUSED;
+}
+
+int ctl_read_story(const Ctl *c, const char *id, Story *ret)
+{
+        int r = story_read(c->audit_path, id, ret);
+
+        if (r != -ENOENT && r != -EEXIST)
+                return r < 0 ? ctl_no_trail(c, r) : CTL_DONE;
+        ctl_error("%s: %s; see `unjamctl incident list`", id,
+                  r == -ENOENT ? "no such incident" : "several incidents begin like this");
+        return CTL_REFUSED;
 }
 
 const Settings *ctl_settings(const Ctl *c)
@@ -299,6 +321,9 @@ static int parse_value(Ctl *c, int option, const char *value)
         case OPTION_TO:
                 c->options.to = value;
                 return CTL_DONE;
+        case OPTION_HTML:
+                c->options.html = value;
+                return CTL_DONE;
         case OPTION_ALL:
                 c->options.all = true;
                 return CTL_DONE;
@@ -332,6 +357,7 @@ static int parse_options(Ctl *c, int argc, char **argv, unsigned *ret_given)
                 { "all", no_argument, NULL, GETOPT_VERB + OPTION_ALL },
                 { "expired", no_argument, NULL, GETOPT_VERB + OPTION_EXPIRED },
                 { "lines", required_argument, NULL, GETOPT_VERB + OPTION_LINES },
+                { "html", required_argument, NULL, GETOPT_VERB + OPTION_HTML },
                 { 0 },
         };
         int o, r;

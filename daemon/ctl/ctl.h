@@ -24,6 +24,7 @@ typedef struct CtlOptions {
         usec_t length; /* --for; 0: not given */
         const char *reason;
         const char *to;
+        const char *html;
         bool all, expired;
         unsigned lines; /* --lines; 0: not given */
 } CtlOptions;
@@ -54,6 +55,14 @@ int ctl_ask(const Ctl *c, const char *verb, json_t *args, json_t **ret_body);
 int ctl_unreachable(const Ctl *c, int error);
 /* Prints @j as --json does. Yields CTL_DONE, or CTL_REFUSED if it cannot be written. @j is borrowed. */
 int ctl_print_json(const Ctl *c, const json_t *j);
+/* Says that the audit trail cannot be read. Yields CTL_REFUSED. */
+int ctl_no_trail(const Ctl *c, int error);
+/*
+ * The incident @id with all its records (see story_read()), or its code after it has been told that there
+ * is none.
+ */
+typedef struct Story Story;
+int ctl_read_story(const Ctl *c, const char *id, Story *ret);
 /* The settings, for verbs that cannot do without; NULL after it has been told that there are none. */
 const Settings *ctl_settings(const Ctl *c);
 
@@ -76,6 +85,7 @@ int verb_reload(Ctl *c, char **argv);
 int verb_preset_list(Ctl *c, char **argv);
 int verb_preset_show(Ctl *c, char **argv);
 int verb_setup(Ctl *c, char **argv);
+int verb_report(Ctl *c, char **argv);
 int verb_audit_tail(Ctl *c, char **argv);
 int verb_audit_show(Ctl *c, char **argv);
 int verb_audit_verify(Ctl *c, char **argv);

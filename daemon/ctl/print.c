@@ -1,9 +1,9 @@
 /*
  * print - output for people
  *
- * Used by all verbs of unjamctl. A log line or a file name may hold escape sequences that rewrite a terminal:
- * every string from outside goes through print_clean(). Nothing here fails loudly: without memory a cell is
- * "?", without less the text goes to stdout.
+ * Used by all verbs of unjamctl. A log line or a file name may hold escape sequences that rewrite a
+ * terminal: every string from outside goes through print_clean(). Nothing here fails loudly: without
+ * memory a cell is "?", without less the text goes to stdout.
  */
 #include "ctl/print.h"
 
@@ -20,6 +20,9 @@
 #include <sys/wait.h>
 
 extern char **environ;
+
+/* A last column that has less room than that is not broken. */
+#define LAST_COLUMN_MIN 20
 
 static const char *const style_table[_STYLE_MAX] = {
         [STYLE_PLAIN] = "",        [STYLE_BOLD] = "\033[1m",  [STYLE_DIM] = "\033[2m",
@@ -60,6 +63,17 @@ Style style_of_word(const char *word)
                        : STYLE_PLAIN;
 }
 
+/*
+ * Does U+200E, U+200F, U+2028 to U+202E or U+2066 to U+2069 begin here? They break a line, or turn what
+ * follows around.
+ */
+static bool is_turning(const unsigned char *p)
+{
+        return p[0] == 0xe2 &&
+               ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+                (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
 char *print_clean(const char *text)
 {
         char *clean = text_to_utf8(text, strlen(text), 0);
@@ -71,6 +85,8 @@ char *print_clean(const char *text)
                         *p = '?';
                 else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
                         p[0] = p[1] = '?'; /* C1: what some terminals take for an escape */
+                else if (is_turning(p))
+                        memset(p, '?', 3);
         }
         return clean;
 }
@@ -116,6 +132,33 @@ static size_t display_width(const char *text)
                 if (((unsigned char)*text & 0xc0) != 0x80)
                         n++;
         return n;
+}
+
+void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned width)
+{
+        size_t at = indent;
+
+        if (width == 0) {
+                fputs(text, out);
+                return;
+        }
+        for (bool first = true; *text; first = false) {
+                size_t blanks = strspn(text, " "), bytes = strcspn(text + blanks, " ");
+                size_t word = blanks;
+
+                for (size_t i = 0; i < bytes; i++)
+                        word += ((unsigned char)text[blanks + i] & 0xc0) != 0x80;
+                if (!first && at + word > width && bytes > 0) {
+                        fprintf(out, "\n%*s", (int)indent, "");
+                        at = indent;
+                        text += blanks;
+                        word -= blanks;
+                        blanks = 0;
+                }
+                fwrite(text, 1, blanks + bytes, out);
+                at += word;
+                text += blanks + bytes;
+        }
 }
 
 Table *table_new(const Column *columns, size_t n)
@@ -172,36 +215,78 @@ static void print_cell(FILE *out, const char *text, size_t width, bool right, bo
                 fprintf(out, "%s%*s", text, last ? 0 : padding, "");
 }
 
-void table_print(const Table *t, FILE *out, bool colour)
+size_t table_columns(const Table *t, const Column **ret)
+{
+        *ret = t->columns;
+        return t->n_columns;
+}
+
+size_t table_rows(const Table *t)
+{
+        return t->n_cells / t->n_columns;
+}
+
+const char *table_cell(const Table *t, size_t row, size_t column)
+{
+        return t->cells[row * t->n_columns + column];
+}
+
+/* How a table is printed. */
+typedef struct Layout {
+        FILE *out;
+        bool colour;
+        unsigned indent, width;
+        const size_t *widths; /* of the columns */
+} Layout;
+
+/* One row, or (@cells NULL) the titles. */
+static void print_row(const Table *t, const Layout *l, char *const *cells)
+{
+        size_t at = l->indent;
+
+        fprintf(l->out, "%*s", (int)l->indent, "");
+        for (size_t i = 0; i < t->n_columns; i++) {
+                const Column *c = &t->columns[i];
+                const char *text = cells ? cells[i] : c->title;
+                bool last = i + 1 == t->n_columns;
+                Style style = !cells ? STYLE_BOLD : c->word ? style_of_word(text) : STYLE_PLAIN;
+
+                fputs(style_on(l->colour, style), l->out);
+                if (last && !c->right && l->width >= at + LAST_COLUMN_MIN)
+                        print_wrapped(l->out, text, (unsigned)at, l->width);
+                else
+                        print_cell(l->out, text, l->widths[i], c->right, last);
+                fputs(style_off(l->colour, style), l->out);
+                fputs(last ? "\n" : "  ", l->out);
+                at += l->widths[i] + 2;
+        }
+}
+
+void table_print_within(const Table *t, FILE *out, bool colour, unsigned indent, unsigned width)
 {
         _cleanup_(freep) size_t *widths = calloc(t->n_columns, sizeof(*widths));
+        const Layout layout = {
+                .out = out, .colour = colour, .indent = indent, .width = width, .widths = widths
+        };
 
         if (!widths)
                 return;
         for (size_t i = 0; i < t->n_columns; i++)
                 widths[i] = display_width(t->columns[i].title);
         for (size_t i = 0; i < t->n_cells; i++) {
-                size_t width = display_width(t->cells[i]);
+                size_t w = display_width(t->cells[i]);
 
-                if (width > widths[i % t->n_columns])
-                        widths[i % t->n_columns] = width;
+                if (w > widths[i % t->n_columns])
+                        widths[i % t->n_columns] = w;
         }
-        for (size_t i = 0; i < t->n_columns; i++) {
-                fputs(style_on(colour, STYLE_BOLD), out);
-                print_cell(out, t->columns[i].title, widths[i], t->columns[i].right, i + 1 == t->n_columns);
-                fputs(style_off(colour, STYLE_BOLD), out);
-                fputs(i + 1 < t->n_columns ? "  " : "\n", out);
-        }
-        for (size_t i = 0; i < t->n_cells; i++) {
-                const Column *c = &t->columns[i % t->n_columns];
-                bool last = i % t->n_columns + 1 == t->n_columns;
-                Style style = c->word ? style_of_word(t->cells[i]) : STYLE_PLAIN;
+        print_row(t, &layout, NULL);
+        for (size_t row = 0; row < table_rows(t); row++)
+                print_row(t, &layout, t->cells + row * t->n_columns);
+}
 
-                fputs(style_on(colour, style), out);
-                print_cell(out, t->cells[i], widths[i % t->n_columns], c->right, last);
-                fputs(style_off(colour, style), out);
-                fputs(last ? "\n" : "  ", out);
-        }
+void table_print(const Table *t, FILE *out, bool colour)
+{
+        table_print_within(t, out, colour, 0, 0);
 }
 
 /* Pager */

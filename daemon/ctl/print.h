@@ -29,9 +29,16 @@ const char *style_off(bool colour, Style s);
 /* How a state or a result is shown. */
 Style style_of_word(const char *word);
 
-/* A copy on one line: control characters become spaces or '?', bytes that are no UTF-8 U+FFFD. NULL on
- * ENOMEM. */
+/*
+ * A copy on one line: control characters become spaces or '?', as do those that turn the direction of what
+ * follows; bytes that are no UTF-8 become U+FFFD. NULL on ENOMEM.
+ */
 char *print_clean(const char *text);
+/*
+ * @text, which is clean, broken at blanks so that no line is longer than @width characters if that can be:
+ * the first one begins at column @indent, the others are indented so far. @width 0: not broken.
+ */
+void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned width);
 
 /* "2026-11-22 14:00:00" (UTC) from RFC 3339; what is no time stays as it is. @buf takes 24 bytes. Yields
  * @buf. */
@@ -60,6 +67,16 @@ static inline void table_freep(Table **t)
 /* @cells: one for each column, NULL is "-"; copied. Return: 0 or -ENOMEM. */
 int table_add(Table *t, const char *const *cells);
 void table_print(const Table *t, FILE *out, bool colour);
+/*
+ * The same @indent columns from the left, with the last column broken at blanks so that it ends at @width
+ * (0: never).
+ */
+void table_print_within(const Table *t, FILE *out, bool colour, unsigned indent, unsigned width);
+
+/* What it is made of. Yields the number of columns; cells are clean. */
+size_t table_columns(const Table *t, const Column **ret);
+size_t table_rows(const Table *t);
+const char *table_cell(const Table *t, size_t row, size_t column);
 
 typedef struct Pager {
         bool was_used;

@@ -1,22 +1,21 @@
 /*
  * report - one incident for people
  *
- * Used by verb_incident.c. Built from the audit records alone, and from a look into the quarantines for where
- * the culprits lie now. A record that lacks a member is shown without it: old trails and new ones are both
- * read.
+ * Used by verb_incident.c (in short) and verb_report.c (whole, as text or HTML). Built from the account of
+ * an incident; a member that is missing is not spoken of. It ends with the commands that an operator may
+ * want.
  *
- * Test: tests/unit/test_verbs.c
+ * Test: tests/unit/test_report.c
  */
 #include "ctl/report.h"
 
-#include "ctl/print.h"
-#include "ctl/report_parts.h"
-#include "ctl/shelf.h"
-
 #include "base/cleanup.h"
+#include "ctl/report_parts.h"
 #include "model/words.h"
 
 #include <string.h>
+
+#define IDS_SHOWN 20
 
 const char *report_word(const json_t *j, const char *name)
 {
@@ -30,194 +29,170 @@ json_int_t report_number(const json_t *j, const char *name)
         return json_integer_value(json_object_get(j, name));
 }
 
-void report_title(const Ctl *c, const char *title)
+const char *report_before(const char *before, const char *text)
 {
-        fprintf(c->out, "\n%s%s%s\n", style_on(c->colour, STYLE_BOLD), title,
-                style_off(c->colour, STYLE_BOLD));
+        return *text ? before : "";
 }
 
-void report_text(const Ctl *c, const char *before, const char *text, const char *after)
-{
-        _cleanup_(freep) char *clean = print_clean(text);
-
-        if (clean && *clean)
-                fprintf(c->out, "%s%s%s", before, clean, after);
-}
-
-static const char *reason_sentence(const char *word)
+const char *report_reason(const char *word)
 {
         Reason reason = reason_from_string(word);
 
-        return reason >= 0 ? reason_describe(reason) : word;
+        return reason > REASON_NONE ? reason_describe(reason) : word;
 }
 
-static void print_field(const Ctl *c, const char *name, const char *text)
+static void write_symptom(Page *p, const json_t *account)
 {
-        _cleanup_(freep) char *clean = print_clean(text);
-
-        if (clean && *clean)
-                fprintf(c->out, "  %-10s %s\n", name, clean);
-}
-
-/* The record of this event, the first one; NULL if there is none. */
-static const json_t *first_record(const Story *s, const char *event)
-{
-        const json_t *record;
-        size_t i;
-
-        json_array_foreach(s->records, i,
-                           record) if (strcmp(report_word(record, "event"), event) == 0) return record;
-        return NULL;
-}
-
-static void print_symptom(const Ctl *c, const Story *s)
-{
-        const json_t *opened = first_record(s, "incident.opened"), *symptom = first_record(s, "symptom");
-        const json_t *from = opened && record_string(opened, "symptom") ? opened : symptom;
-        const char *kind = from ? record_string(from, "symptom") : NULL,
-                   *detail = from ? record_string(from, "detail") : NULL;
+        const json_t *symptom = json_object_get(account, "symptom");
+        const char *kind = report_word(symptom, "symptom"), *detail = report_word(symptom, "detail");
         _cleanup_(freep) char *text = NULL;
 
-        if (kind &&
-            asprintf(&text, "%s%s%s%s", kind, detail && *detail ? ": " : "", detail ? detail : "",
-                     json_is_true(record_member(from, "claimed")) ? " (a log line claims it)" : "") >= 0)
-                print_field(c, "Symptom", text);
+        if (*kind &&
+            asprintf(&text, "%s%s%s%s", kind, report_before(": ", detail), detail,
+                     json_is_true(json_object_get(symptom, "claimed")) ? " (a log line claims it)" : "") >= 0)
+                page_field(p, "Symptom", text, STYLE_PLAIN);
 }
 
-static void print_head(const Ctl *c, const Story *s)
+static void write_head(Page *p, const Story *s, const json_t *account, bool whole)
 {
-        const char *closed = s->close ? report_word(s->close, "time") : "",
-                   *opened = json_string_value(s->opened),
-                   *reason = s->close ? report_word(s->close, "reason") : "", *word = story_word(s);
-        const json_t *outage = s->close ? record_member(s->close, "outage_ms") : NULL,
-                     *duration = s->close ? record_member(s->close, "duration_ms") : NULL;
-        char time[24], took[40], text[128];
-        Style style = style_of_word(word);
+        const char *closed = report_word(account, "closed"), *word = story_word(s);
+        const json_t *outage = json_object_get(account, "outage_ms");
+        char title[96], time[24], took[40], text[128];
 
-        fprintf(c->out, "%sIncident %s%s\n", style_on(c->colour, STYLE_BOLD), s->incident,
-                style_off(c->colour, STYLE_BOLD));
-        print_field(c, "Service", s->service);
-        fprintf(c->out, "  %-10s %s%s%s\n", "Result", style_on(c->colour, style), word,
-                style_off(c->colour, style));
-        if (*reason)
-                print_field(c, "Why", reason_sentence(reason));
-        print_symptom(c, s);
-        print_field(c, "Opened", opened ? print_time(time, opened) : "");
+        snprintf(title, sizeof(title), "Incident %s", s->incident);
+        page_begin(p, title);
+        page_field(p, "Service", s->service, STYLE_PLAIN);
+        if (whole)
+                page_field(p, "Host", report_word(account, "host"), STYLE_PLAIN);
+        page_field(p, "Result", word, style_of_word(word));
+        page_field(p, "Why", report_reason(report_word(account, "why")), STYLE_PLAIN);
+        write_symptom(p, account);
+        page_field(p, "Opened", print_time(time, report_word(account, "opened")), STYLE_PLAIN);
         if (*closed) {
                 snprintf(text, sizeof(text), "%s (after %s)", print_time(time, closed),
-                         print_ms(took, sizeof(took), json_integer_value(duration)));
-                print_field(c, "Closed", text);
+                         print_ms(took, sizeof(took), report_number(account, "duration_ms")));
+                page_field(p, "Closed", text, STYLE_PLAIN);
         }
         if (json_is_integer(outage))
-                print_field(c, "Outage", print_ms(took, sizeof(took), json_integer_value(outage)));
-        fputs("  All times are UTC.\n", c->out);
+                page_field(p, "Outage", print_ms(took, sizeof(took), json_integer_value(outage)),
+                           STYLE_PLAIN);
+        if (whole) {
+                snprintf(text, sizeof(text),
+                         "%" JSON_INTEGER_FORMAT ", of which %" JSON_INTEGER_FORMAT " failed",
+                         report_number(account, "trials"), report_number(account, "crashes"));
+                page_field(p, "Trials", text, STYLE_PLAIN);
+        }
+        page_line(p, PAGE_TEXT, "All times are UTC.");
+}
+
+static int add_symptom(Table *t, const json_t *symptom)
+{
+        char clock[24];
+
+        return table_add(t, (const char *const[]){ print_clock(clock, report_word(symptom, "time")),
+                                                   report_word(symptom, "symptom"),
+                                                   report_word(symptom, "detail") });
+}
+
+/* What opened it, and what came on top. */
+static void write_symptoms(Page *p, const json_t *account)
+{
+        static const Column columns[] = { { .title = "AT" }, { .title = "SYMPTOM" }, { .title = "DETAIL" } };
+        const json_t *first = json_object_get(account, "symptom"),
+                     *symptoms = json_object_get(account, "symptoms"), *e;
+        _cleanup_(table_freep) Table *t = table_new(columns, ELEMENTSOF(columns));
+        int r = t ? 0 : -ENOMEM;
+        size_t i;
+
+        if (!json_is_object(first))
+                return;
+        if (r == 0 &&
+            strcmp(report_word(first, "time"), report_word(json_array_get(symptoms, 0), "time")) != 0)
+                r = add_symptom(t, first);
+        json_array_foreach(symptoms, i, e) if (r == 0) r = add_symptom(t, e);
+        page_title(p, "What was seen");
+        if (r == 0)
+                page_table(p, t);
+        else
+                p->failed = true;
 }
 
 /* Culprits */
 
-/* What became of @message after it was quarantined, from the trail. */
-typedef struct Fate {
-        const char *id;
-        char *text;
-} Fate;
-
-static int fate_record(void *userdata, json_t *record)
+static void write_place(Page *p, const json_t *now)
 {
-        Fate *f = userdata;
-        const char *event = report_word(record, "event"), *id = record_string(record, "id");
-        bool released = strcmp(event, "message.released") == 0;
+        const char *place = report_word(now, "place");
         char time[24];
 
-        if ((!released && strcmp(event, "message.deleted") != 0) || !id || strcmp(id, f->id) != 0)
-                return 0;
-        free(f->text);
-        if (asprintf(&f->text, "%s at %s", released ? "released" : "deleted",
-                     print_time(time, report_word(record, "time"))) < 0)
-                f->text = NULL;
-        return 0;
+        if (strcmp(place, "quarantine") == 0) {
+                page_line(p, PAGE_DETAIL, "lies in %s", report_word(now, "path"));
+                page_line(p, PAGE_DETAIL, "unjamctl quarantine show %s", report_word(now, "quarantine"));
+        } else if (strcmp(place, "unknown") == 0) {
+                page_line(p, PAGE_DETAIL, "where it lies cannot be read: try again with sudo");
+        } else if (strcmp(place, "gone") == 0) {
+                page_line(p, PAGE_DETAIL, "no longer in quarantine");
+        } else {
+                page_line(p, PAGE_DETAIL, "no longer in quarantine: %s at %s", place,
+                          print_time(time, report_word(now, "time")));
+        }
 }
 
-static void print_culprit(const Ctl *c, const json_t *message, const json_t *shelf)
+static void write_culprit(Page *p, const json_t *message)
 {
-        const char *quarantine = report_word(message, "quarantine");
-        bool several;
-        const json_t *lies = shelf ? shelf_find(shelf, *quarantine ? quarantine : report_word(message, "id"),
-                                                &several)
-                                   : NULL,
-                     *file, *e;
+        const json_t *file;
         size_t i;
 
-        report_text(c, "  ", report_word(message, "id"), "");
-        report_text(c, "  (store ", report_word(message, "store"), ")");
-        fputc('\n', c->out);
-        json_array_foreach(json_object_get(message, "evidence"), i, e) report_text(
-                c, i == 0 ? "      evidence: " : " ", json_is_string(e) ? json_string_value(e) : "?", "");
-        if (json_array_size(json_object_get(message, "evidence")) > 0)
-                fputc('\n', c->out);
+        page_line(p, PAGE_TEXT, "%s  (store %s)", report_word(message, "id"), report_word(message, "store"));
+        report_words(p, PAGE_DETAIL, "evidence", json_object_get(message, "evidence"));
         json_array_foreach(json_object_get(message, "files"), i, file)
         {
-                report_text(c, "      was ", report_word(file, "path"), "");
-                fprintf(c->out, ", %s of %" JSON_INTEGER_FORMAT " bytes\n", report_word(file, "type"),
-                        report_number(file, "size"));
-                report_text(c, "      SHA-256 ", report_word(file, "sha256"), "\n");
+                page_line(p, PAGE_DETAIL, "was %s, %s of %" JSON_INTEGER_FORMAT " bytes",
+                          report_word(file, "path"), report_word(file, "type"), report_number(file, "size"));
+                if (*report_word(file, "sha256"))
+                        page_line(p, PAGE_DETAIL, "SHA-256 %s", report_word(file, "sha256"));
         }
-        if (lies) {
-                report_text(c, "      lies in ", report_word(lies, "path"), "\n");
-                report_text(c, "      unjamctl quarantine show ", report_word(lies, "quarantine"), "\n");
-        } else {
-                Fate fate = { .id = report_word(message, "id") };
-
-                (void)records_read(c->audit_path, "\"event\":\"message.", fate_record, &fate);
-                if (shelf || fate.text)
-                        fprintf(c->out, "      no longer in quarantine%s%s\n", fate.text ? ": " : "",
-                                fate.text ? fate.text : "");
-                else
-                        fputs("      where it lies cannot be read: try again with sudo\n", c->out);
-                free(fate.text);
-        }
+        write_place(p, json_object_get(message, "now"));
 }
 
-static void print_culprits(const Ctl *c, const Story *s)
+static void write_culprits(Page *p, const json_t *account)
 {
-        json_t *culprits = s->close ? record_member(s->close, "culprits") : NULL, *shelf = NULL;
-        _cleanup_(freep) char *path = NULL;
-        const json_t *message;
+        const json_t *culprits = json_object_get(account, "culprits"), *message;
         size_t i;
 
         if (json_array_size(culprits) == 0)
-                culprits = s->culprits;
-        if (json_array_size(culprits) == 0)
                 return;
-        if (c->settings)
-                (void)shelf_read(c->settings, s->service, &shelf, &path);
-        report_title(c, json_array_size(culprits) == 1 ? "The message that is to blame"
-                                                       : "The messages that are to blame");
-        json_array_foreach(culprits, i, message) print_culprit(c, message, shelf);
-        json_decref(shelf);
+        page_title(p, json_array_size(culprits) == 1 ? "The message that is to blame"
+                                                     : "The messages that are to blame");
+        json_array_foreach(culprits, i, message) write_culprit(p, message);
 }
 
 /* The end */
 
-static void print_ids(const Ctl *c, const json_t *list, const char *name, const char *end)
+/* A list of ids, or of objects that have one. */
+static void write_ids(Page *p, const json_t *account, const char *name, const char *title)
 {
-        const json_t *e;
+        const json_t *list = json_object_get(account, name), *e;
         size_t i;
 
+        if (json_array_size(list) == 0)
+                return;
+        page_title(p, title);
         json_array_foreach(list, i, e)
         {
-                const char *id = json_is_string(e) ? json_string_value(e) : report_word(e, name);
-
-                if (i == 20) {
-                        fprintf(c->out, "  and %zu more: unjamctl --json incident show\n",
-                                json_array_size(list) - i);
+                if (i == IDS_SHOWN) {
+                        page_line(p, PAGE_TEXT, "and %zu more: unjamctl --json incident show %s",
+                                  json_array_size(list) - i, report_word(account, "incident"));
                         break;
                 }
-                report_text(c, "  ", id, end);
+                page_line(p, PAGE_TEXT, "%s",
+                          json_is_string(e) ? json_string_value(e) : report_word(e, "id"));
         }
 }
 
-static void print_ledger(const Ctl *c, const Story *s)
+static void write_ledger(Page *p, const json_t *account)
 {
+        static const Column columns[] = { { .title = "MESSAGES", .right = true },
+                                          { .title = "WHAT BECAME OF THEM" } };
         static const struct {
                 const char *name, *text;
         } parts[] = {
@@ -228,67 +203,69 @@ static void print_ledger(const Ctl *c, const Story *s)
                 { "held", "still held" },
                 { "unaccounted", "unaccounted for" },
         };
-        const json_t *ledger = s->close ? record_member(s->close, "ledger") : NULL;
+        const json_t *ledger = json_object_get(account, "ledger");
+        _cleanup_(table_freep) Table *t = table_new(columns, ELEMENTSOF(columns));
+        char n[24], text[80];
+        int r;
 
         if (!ledger)
                 return;
-        report_title(c, "Ledger");
-        fprintf(c->out,
-                "  %8" JSON_INTEGER_FORMAT "  messages before, and %" JSON_INTEGER_FORMAT
-                " arrived; of these\n",
-                report_number(ledger, "before"), report_number(ledger, "arrived"));
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                json_int_t n = report_number(ledger, parts[i].name);
-                bool bad = n > 0 && strcmp(parts[i].name, "unaccounted") == 0;
-
-                fprintf(c->out, "  %s%8" JSON_INTEGER_FORMAT "  %s%s\n",
-                        style_on(c->colour, bad ? STYLE_BAD : STYLE_PLAIN), n, parts[i].text,
-                        style_off(c->colour, bad ? STYLE_BAD : STYLE_PLAIN));
+        snprintf(n, sizeof(n), "%" JSON_INTEGER_FORMAT, report_number(ledger, "before"));
+        snprintf(text, sizeof(text), "messages before, and %" JSON_INTEGER_FORMAT " arrived; of these",
+                 report_number(ledger, "arrived"));
+        r = t ? table_add(t, (const char *const[]){ n, text }) : -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(parts) && r == 0; i++) {
+                snprintf(n, sizeof(n), "%" JSON_INTEGER_FORMAT, report_number(ledger, parts[i].name));
+                r = table_add(t, (const char *const[]){ n, parts[i].text });
         }
+        p->failed |= r < 0;
+        page_title(p, "Ledger");
+        if (r == 0)
+                page_table(p, t);
+        if (report_number(ledger, "unaccounted") > 0)
+                page_line(p, PAGE_TEXT,
+                          "Messages that nobody can account for are an alert: look at the store, at "
+                          "hold, and at the server's log.");
 }
 
-static void print_end(const Ctl *c, const Story *s)
+static void write_next(Page *p, const Story *s, const json_t *account)
 {
-        const json_t *repeated = s->close ? record_member(s->close, "maybe_repeated") : NULL,
-                     *held = s->close ? record_member(s->close, "held") : NULL,
-                     *next = s->close ? record_member(s->close, "next") : NULL,
-                     *would = s->close ? record_member(s->close, "would_have") : NULL;
-        const char *expires = s->close ? record_string(s->close, "oldest_expires") : NULL;
+        const json_t *next = json_object_get(account, "next"), *e;
+        const char *expires = report_word(account, "oldest_expires");
         char time[24];
+        size_t i;
 
-        if (json_array_size(would) > 0) {
-                report_title(c, "What unjamd would have done in act mode, step by step as far as needed");
-                print_ids(c, would, "", "\n");
-        }
-        if (json_array_size(repeated) > 0) {
-                report_title(c, "May be delivered twice (in flight at a kill or a crash)");
-                print_ids(c, repeated, "id", "\n");
-        }
-        if (json_array_size(held) > 0) {
-                report_title(c, "Still held");
-                print_ids(c, held, "id", "\n");
-        }
-        if (expires)
-                fprintf(c->out, "\nThe first message that is held or in quarantine expires at %s.\n",
-                        print_time(time, expires));
-        report_title(c, "Next");
-        if (json_array_size(next) > 0)
-                print_ids(c, next, "", "\n");
-        else if (!s->close)
-                fprintf(c->out, "  unjamctl watch %s\n  unjamctl explain %s\n", s->service, s->service);
-        else
-                fputs("  Nothing needs to be done.\n", c->out);
-        fprintf(c->out, "  unjamctl audit show %s    for every record in full\n", s->incident);
+        page_title(p, "Next");
+        if (*expires)
+                page_line(p, PAGE_TEXT, "The first message that is held or in quarantine expires at %s.",
+                          print_time(time, expires));
+        if (json_array_size(next) == 0)
+                page_line(p, PAGE_TEXT, "Nothing needs to be done.");
+        json_array_foreach(next, i, e)
+                page_line(p, PAGE_COMMAND, "%s", json_is_string(e) ? json_string_value(e) : "");
+        page_line(p, PAGE_COMMAND, "unjamctl audit show %s    for every record in full", s->incident);
 }
 
-int report_print(const Ctl *c, const Story *s)
+int report_write(Page *p, const Story *s, const json_t *account, bool whole)
 {
-        print_head(c, s);
-        print_culprits(c, s);
-        report_evidence(c, s);
-        report_trials(c, s);
-        report_timeline(c, s);
-        print_ledger(c, s);
-        print_end(c, s);
-        return ferror(c->out) ? CTL_REFUSED : CTL_DONE;
+        if (!account)
+                return -ENOMEM;
+        write_head(p, s, account, whole);
+        if (whole)
+                write_symptoms(p, account);
+        write_culprits(p, account);
+        report_evidence(p, account, whole);
+        report_causes(p, account, whole);
+        if (whole)
+                report_states(p, account);
+        report_trials(p, account);
+        report_timeline(p, s);
+        write_ledger(p, account);
+        write_ids(p, account, "would_have",
+                  "What unjamd would have done in act mode, step by step as far as needed");
+        write_ids(p, account, "maybe_repeated", "May be delivered twice (in flight at a kill or a crash)");
+        write_ids(p, account, "held", "Still held");
+        write_next(p, s, account);
+        page_end(p);
+        return p->failed ? -ENOMEM : ferror(p->out) ? -EIO : 0;
 }

@@ -5,8 +5,13 @@
  * why, where the mail is, what to do next.
  */
 
-#include "ctl/ctl.h"
+#include "ctl/account.h"
+#include "ctl/page.h"
 #include "ctl/story.h"
 
-/* Yields an exit code. @s has its records. */
-int report_print(const Ctl *c, const Story *s);
+/*
+ * Writes all of a page. @account is the story's. With @whole everything that is on record of the states,
+ * causes and looks at the service; else what explains the incident. @account NULL: there was no memory for
+ * it. Return: 0, -ENOMEM if something is missing, -EIO if it could not be written.
+ */
+int report_write(Page *p, const Story *s, const json_t *account, bool whole);

@@ -2,18 +2,24 @@
 
 /* What report.c and report_parts.c share; nobody else's. */
 
-#include "ctl/ctl.h"
+#include "ctl/page.h"
 #include "ctl/story.h"
 
 /* A string member, "" if it has none; an integer member, 0 if it has none. */
 const char *report_word(const json_t *j, const char *name);
 json_int_t report_number(const json_t *j, const char *name);
-/* An empty line and a heading. */
-void report_title(const Ctl *c, const char *title);
-/* @text, cleaned, between the other two; nothing at all if it is empty. */
-void report_text(const Ctl *c, const char *before, const char *text, const char *after);
+/* What goes before @text: nothing if that is empty. */
+const char *report_before(const char *before, const char *text);
+/* A reason's sentence; the word itself if this version does not know it. */
+const char *report_reason(const char *word);
 
-/* Processes with state and open files, last log lines, causes. */
-void report_evidence(const Ctl *c, const Story *s);
-void report_trials(const Ctl *c, const Story *s);
-void report_timeline(const Ctl *c, const Story *s);
+/* "WHAT: word word", unless there is none. */
+void report_words(Page *p, PageLine kind, const char *what, const json_t *list);
+
+/* Processes with state and open files, last log lines; of the first look, or of all of them. */
+void report_evidence(Page *p, const json_t *account, bool all);
+/* Those that were found; with @all, those that were ruled out or could not be checked too. */
+void report_causes(Page *p, const json_t *account, bool all);
+void report_states(Page *p, const json_t *account);
+void report_trials(Page *p, const json_t *account);
+void report_timeline(Page *p, const Story *s);

@@ -24,7 +24,8 @@ const char *record_string(const json_t *record, const char *name);
 /* The member of data, or else of the record itself. Borrowed; NULL if it has none. */
 json_t *record_member(const json_t *record, const char *name);
 
-typedef struct Story {
+typedef struct Story Story;
+struct Story {
         char *incident;
         char *service;
         json_t *opened;   /* the time of the first record; string */
@@ -33,7 +34,7 @@ typedef struct Story {
         json_t *culprits; /* array of message records */
         json_int_t trials, crashes;
         json_t *records; /* array: all of them; only if asked for */
-} Story;
+};
 
 typedef struct Stories {
         Story *list; /* oldest first */

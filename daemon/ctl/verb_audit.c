@@ -17,12 +17,6 @@
 
 #define TAIL_DEFAULT 20
 
-static int cannot_read(const Ctl *c, int r)
-{
-        ctl_error("%s: %s%s", c->audit_path, strerror(-r), r == -EACCES ? "; try again with sudo" : "");
-        return CTL_REFUSED;
-}
-
 /* The last @max records. */
 typedef struct Tail {
         json_t **ring;
@@ -108,7 +102,7 @@ int verb_audit_tail(Ctl *c, char **argv)
         if (!tail.ring || !list) {
                 free(tail.ring);
                 json_decref(list);
-                return cannot_read(c, -ENOMEM);
+                return ctl_no_trail(c, -ENOMEM);
         }
         r = records_read(c->audit_path, NULL, tail_record, &tail);
         for (size_t i = 0; i < tail.max; i++) {
@@ -119,7 +113,7 @@ int verb_audit_tail(Ctl *c, char **argv)
         }
         free(tail.ring);
         if (r < 0)
-                r = cannot_read(c, r);
+                r = ctl_no_trail(c, r);
         else if (c->json)
                 r = ctl_print_json(c, list);
         else if (json_array_size(list) == 0)
@@ -160,7 +154,7 @@ int verb_audit_show(Ctl *c, char **argv)
                 show.incident = what;
         r = show.list ? records_read(c->audit_path, NULL, show_record, &show) : -ENOMEM;
         if (r < 0) {
-                r = cannot_read(c, r);
+                r = ctl_no_trail(c, r);
         } else if (json_array_size(show.list) == 0) {
                 ctl_error("%s: no such record", what ? what : c->audit_path);
                 r = CTL_REFUSED;
@@ -204,7 +198,7 @@ int verb_audit_verify(Ctl *c, char **argv)
         (void)argv;
         r = audit_verify(c->audit_path, c->state_dir, &v);
         if (r < 0)
-                return cannot_read(c, r);
+                return ctl_no_trail(c, r);
         if (v.fault == VERIFY_INTACT && v.records == 0 && v.head_error != 0) {
                 ctl_error("%s: there is no audit trail", c->audit_path);
                 verify_result_deinit(&v);

@@ -14,12 +14,6 @@
 
 #include <string.h>
 
-static int cannot_read(const Ctl *c, int r)
-{
-        ctl_error("%s: %s%s", c->audit_path, strerror(-r), r == -EACCES ? "; try again with sudo" : "");
-        return CTL_REFUSED;
-}
-
 /* A summary's number as text, or NULL. */
 static const char *number(char *buf, size_t size, const json_t *summary, const char *name)
 {
@@ -90,7 +84,7 @@ int verb_incident_list(Ctl *c, char **argv)
         r = stories_read(c->audit_path, argv[0], &stories);
         if (r < 0) {
                 json_decref(list);
-                return cannot_read(c, r);
+                return ctl_no_trail(c, r);
         }
         r = CTL_DONE;
         for (size_t i = 0; i < stories.n; i++)
@@ -121,25 +115,26 @@ static json_t *story_json(const Story *s)
 
 int verb_incident_show(Ctl *c, char **argv)
 {
+        json_t *j = NULL;
         Story story;
+        Page page;
         int r;
 
-        r = story_read(c->audit_path, argv[0], &story);
-        if (r == -ENOENT || r == -EEXIST) {
-                ctl_error("%s: %s; see `unjamctl incident list`", argv[0],
-                          r == -ENOENT ? "no such incident" : "several incidents begin like this");
-                return CTL_REFUSED;
-        }
-        if (r < 0)
-                return cannot_read(c, r);
+        r = ctl_read_story(c, argv[0], &story);
+        if (r != CTL_DONE)
+                return r;
         if (c->json) {
-                json_t *j = story_json(&story);
-
+                j = story_json(&story);
                 r = ctl_print_json(c, j);
-                json_decref(j);
         } else {
-                r = report_print(c, &story);
+                j = account_new(c, &story);
+                page_text_init(&page, c->out, c->colour, 0);
+                r = report_write(&page, &story, j, false);
+                if (r < 0)
+                        ctl_error("cannot write the report: %s", strerror(-r));
+                r = r < 0 ? CTL_REFUSED : CTL_DONE;
         }
+        json_decref(j);
         story_deinit(&story);
         return r;
 }

@@ -77,17 +77,9 @@ int verb_restore(Ctl *c, char **argv)
         int r;
 
         /* The daemon wants to know whose incident it is; the trail says. */
-        r = story_read(c->audit_path, argv[0], &story);
-        if (r == -ENOENT || r == -EEXIST) {
-                ctl_error("%s: %s; see `unjamctl incident list`", argv[0],
-                          r == -ENOENT ? "no such incident" : "several incidents begin like this");
-                return CTL_REFUSED;
-        }
-        if (r < 0) {
-                ctl_error("%s: %s%s", c->audit_path, strerror(-r),
-                          r == -EACCES ? "; try again with sudo" : "");
-                return CTL_REFUSED;
-        }
+        r = ctl_read_story(c, argv[0], &story);
+        if (r != CTL_DONE)
+                return r;
         r = operate_service(c, "restore",
                             json_pack("{s:s, s:s}", "service", story.service, "incident", story.incident),
                             story.service, "what the incident held is back in its stores");

@@ -1,6 +1,8 @@
 """A message makes the service fail: it is found and kept, and all other mail is delivered."""
 
+import json
 import os
+import re
 
 from machine import check, check_equal, wait
 from world import MAILDIR, SPOOL, Imc, token_name
@@ -197,8 +199,31 @@ def test_hostile_names(context):
     check_equal(len(imc.delivered()), 39, "messages delivered")
     [entry] = imc.quarantined()
     imc.ctl("quarantine", "show", entry["id"])
+    check_reports(imc, closed)
     imc.check_ledger(closed)
     imc.check_verify()
+
+
+def check_reports(imc, closed):
+    """The incident as text, JSON and HTML, from the files alone, whatever its messages are called."""
+    imc.m.run("systemctl", "stop", "unjamd.service")
+    text = imc.m.run("unjamctl", "report", "last").stdout
+    check("\033" not in text and closed["incident"] in text.split("\n")[-2], "the report ends with commands: " + text)
+    account = json.loads(imc.ctl("report", closed["incident"]).stdout)
+    check_equal(account["culprits"][0]["now"]["place"], "quarantine", "where the culprit is")
+    check_equal(account["states"][-1]["state"], "healthy", "the last state")
+    check_equal(len(account["trial_list"]), closed["data"]["trials"], "trials")
+    check("disk_full" in account["ruled_out"], "causes ruled out: %r" % account["ruled_out"])
+    imc.m.run("unjamctl", "report", "last", "--html", "/root/incident.html")
+    html = imc.m.read("/root/incident.html")
+    check(html.startswith("<!DOCTYPE html>") and html.endswith("</html>\n"), "a whole page")
+    check(account["culprits"][0]["files"][0]["sha256"] in html, "the digest is in it")
+    check_equal(re.findall("<script|http:|https:|\033", html), [], "the page is inert")
+    imc.m.run("ln", "-s", "/etc/passwd", "/root/link.html")
+    check_equal(imc.m.run("unjamctl", "report", "last", "--html", "/root/link.html", check=False).returncode, 1,
+                "a symbolic link is refused")
+    imc.m.run("systemctl", "start", "unjamd.service")
+    wait(lambda: imc.state() == "healthy", 60, "unjamd to be back")
 
 
 def test_fifo_in_the_store(context):
