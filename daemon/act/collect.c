@@ -13,9 +13,9 @@
 #include "act/procinfo.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,7 +126,7 @@ static void keep_covered(const CollectSpec *spec, ProcessEvidence *p)
 /* Reads one process. @id: it must be this very one; NULL for a stranger. */
 static int collection_read(Collection *c, int piddirfd, pid_t pid, const ProcId *id)
 {
-        _cleanup_(process_deinit) ProcessEvidence p = { 0 };
+        _cleanup_(process_evidence_deinit) ProcessEvidence p = { 0 };
         _cleanup_(freep) char *note = NULL;
         const char *missing = NULL;
         int r;
@@ -213,19 +213,12 @@ static int collect_stranger(Collection *c, pid_t pid)
 
 static int collect_strangers(Collection *c)
 {
+        _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
-        int fd, r = 0;
-        DIR *dir;
+        int r = dir_stream_at(c->spec->procfd, ".", &dir);
 
-        fd = openat(c->spec->procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                r = -errno;
-                close(fd);
+        if (r < 0)
                 return err_origin(r);
-        }
         while (r == 0 && (entry = readdir(dir))) {
                 long pid = strtol(entry->d_name, NULL, 10);
 
@@ -235,7 +228,6 @@ static int collect_strangers(Collection *c)
                 if (r == 0)
                         r = collect_stranger(c, (pid_t)pid);
         }
-        closedir(dir);
         return r < 0 ? err_trace(r) : 0;
 }
 

@@ -15,10 +15,10 @@
 #include "act/leftovers.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -93,25 +93,15 @@ static int stat_compare(const void *a, const void *b)
         return x < y ? -1 : x > y;
 }
 
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
-
 int proc_stat_scan(int procfd, ProcStat **ret, size_t *ret_n)
 {
         _cleanup_(freep) ProcStat *scan = NULL;
         size_t n = 0, allocated = 0;
 
-        int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(-errno);
-        _cleanup_(closedirp) DIR *dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        _cleanup_(closedirp) DIR *dir = NULL;
+        int r = dir_stream_at(procfd, ".", &dir);
+        if (r < 0)
+                return err_origin(r);
 
         for (struct dirent *e; (e = readdir(dir));) {
                 if (!isdigit((unsigned char)e->d_name[0]))

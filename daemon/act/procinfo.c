@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -33,20 +32,6 @@ static const char deleted_suffix[] = " (deleted)";
 void proc_reader_deinit(ProcReader *p)
 {
         remote_sockets_deinit(&p->remote);
-}
-
-void process_deinit(ProcessEvidence *p)
-{
-        for (size_t i = 0; i < p->n_files; i++)
-                free(p->files[i].path);
-        free(p->files);
-        free(p->name);
-        free(p->command);
-        free(p->exe);
-        free(p->wchan);
-        free(p->syscall);
-        free(p->why);
-        *p = (ProcessEvidence){};
 }
 
 /* NULL for nothing; the caller's. *@r becomes -ENOMEM. */
@@ -192,18 +177,9 @@ static int descriptor_read(FileList *l, int fddirfd, const char *name)
 
 static int fd_dir_open(int piddirfd, DIR **ret)
 {
-        int fd = openat(piddirfd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = dir_stream_at(piddirfd, "fd", ret);
 
-        if (fd < 0)
-                return err_origin(errno == ENOENT ? -ESRCH : -errno);
-        *ret = fdopendir(fd);
-        if (!*ret) {
-                int r = -errno;
-
-                close(fd);
-                return err_origin(r);
-        }
-        return 0;
+        return r == -ENOENT ? err_origin(-ESRCH) : err_trace(r);
 }
 
 static int files_read(ProcReader *reader, int piddirfd, ProcessEvidence *p, const char **ret_missing)
@@ -295,7 +271,7 @@ static int counters_take(ProcessEvidence *p, const ProcStat *st)
 
 int process_read(ProcReader *reader, int piddirfd, pid_t pid, ProcessEvidence *ret, const char **ret_missing)
 {
-        _cleanup_(process_deinit) ProcessEvidence p = { .id.pid = pid };
+        _cleanup_(process_evidence_deinit) ProcessEvidence p = { .id.pid = pid };
         const char *missing = NULL;
         ProcStat st;
         int r;

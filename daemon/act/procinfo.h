@@ -21,12 +21,11 @@ void proc_reader_deinit(ProcReader *p);
 #define PROCESS_E_PARTIAL 1 /* something could not be read; *@ret_missing says what */
 
 /*
- * Fills *@ret (all but `outside` and `stranger`), which the caller releases with its Evidence; nothing is in
- * it after a negative code. *@ret_missing is a constant. Return: 0, PROCESS_E_PARTIAL, -ESRCH, -ENOMEM.
+ * Fills *@ret (all but `outside` and `stranger`), which the caller releases, by itself or with its Evidence;
+ * nothing is in it after a negative code. *@ret_missing is a constant. Return: 0, PROCESS_E_PARTIAL, -ESRCH,
+ * -ENOMEM.
  */
 int process_read(ProcReader *p, int piddirfd, pid_t pid, ProcessEvidence *ret, const char **ret_missing);
-/* Releases what process_read() put there. */
-void process_deinit(ProcessEvidence *p);
 
 /*
  * Holds the process a regular file or FIFO for which @covers says yes? Only what covers() wants to know more

@@ -117,19 +117,12 @@ static int record_directory(const Recorder *rec, const char *path, unsigned dept
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
-        int fd;
+        int r = dir_stream(dir_open_beneath(rec->root, path), &dir);
 
-        fd = dir_open_beneath(rec->root, path);
-        if (fd < 0)
-                return fd == -EXDEV ? 0 : err_trace(fd);
-        dir = fdopendir(fd);
-        if (!dir) {
-                fd = -errno;
-                return err_origin(fd);
-        }
+        if (r < 0)
+                return r == -EXDEV ? 0 : err_trace(r);
         while (errno = 0, (e = readdir(dir)) != NULL) {
                 _cleanup_(freep) char *below = NULL;
-                int r;
 
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;

@@ -13,8 +13,6 @@
 #include "base/error.h"
 #include "base/file.h"
 
-#include <dirent.h>
-
 /* Sub-directories deeper than this are nobody's hash directories; they are left alone and reported. */
 #define SPOOL_DEPTH_MAX 32
 /* Nor are those with longer paths; it leaves room for a name below PATH_MAX. */
@@ -23,12 +21,6 @@
 #define SPOOL_SLICE 2048
 /* Paths of one kind that a report names; the rest is only counted. */
 #define SPOOL_NOTES_MAX 100
-
-static inline void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 typedef enum SpoolSide {
         SIDE_STORE,

@@ -179,10 +179,8 @@ static int folder_reuse(const Quarantine *q, const char *mark, char **ret_id)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
-        int shelf;
 
-        shelf = dir_open_beneath(q->shelf, "");
-        dir = shelf >= 0 ? fdopendir(shelf) : NULL;
+        (void)dir_stream(dir_open_beneath(q->shelf, ""), &dir);
         while (dir && (e = readdir(dir))) {
                 _cleanup_(closep) int fd = -1;
                 const char *dot = strrchr(e->d_name, '.');

@@ -55,16 +55,13 @@ static int tree_remove(Disk *disk, int dirfd, const char *name, bool files, unsi
 /* Everything in @fd, which is consumed; only directories unless @files. */
 static int tree_empty(Disk *disk, int fd, bool files, unsigned depth)
 {
-        _cleanup_(closedirp) DIR *dir = fdopendir(fd);
+        _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
+        int r = dir_stream(fd, &dir);
 
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        if (r < 0)
+                return err_trace(r);
         while (errno = 0, (e = readdir(dir)) != NULL) {
-                int r;
-
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
                 r = tree_remove(disk, dirfd(dir), e->d_name, files, depth + 1);

@@ -140,25 +140,18 @@ int shelf_walk(Spool *s, const SpoolStore *store, const char *mark, ShelfVisitor
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
-        int fd;
+        int r = dir_stream(shelf_open(s, store, false), &dir);
 
-        fd = shelf_open(s, store, false);
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : err_trace(fd);
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        if (r < 0)
+                return r == -ENOENT ? 0 : err_trace(r);
         while (errno = 0, (e = readdir(dir)) != NULL) {
                 _cleanup_(shelved_deinit) Shelved q = { .shelf = -1, .fd = -1 };
-                int r;
 
                 /* What is being deleted counts as gone. */
                 if (e->d_name[0] == '.' || has_suffix(e->d_name, ".del") ||
                     (mark && !strstr(e->d_name, mark)))
                         continue;
-                r = shelf_load(s, fd, e->d_name, &q);
+                r = shelf_load(s, dirfd(dir), e->d_name, &q);
                 if (r == SHELF_E_NONE)
                         continue;
                 if (r == 0)

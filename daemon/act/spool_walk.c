@@ -114,16 +114,10 @@ static int holds_other_things(Walk *w, int dirfd, const char *name)
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
         bool other = false;
-        int fd, r;
+        int r = dir_stream(dir_open_beneath(dirfd, name), &dir);
 
-        fd = dir_open_beneath(dirfd, name);
-        if (fd < 0)
-                return 0; /* the walk will find out why */
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        if (r < 0)
+                return r == -ENOMEM ? err_trace(r) : 0; /* the walk will find out why */
         while ((e = readdir(dir))) {
                 if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
                         continue;
@@ -228,17 +222,14 @@ static int walk_entry(Walk *w, const Folder *in, const struct dirent *e)
 /* Consumes @fd. */
 static int walk_folder(Walk *w, int fd, unsigned depth)
 {
-        _cleanup_(closedirp) DIR *dir = fdopendir(fd);
+        _cleanup_(closedirp) DIR *dir = NULL;
         Folder in = { .fd = fd, .depth = depth };
         size_t len = w->len;
         struct stat st;
-        int r;
+        int r = dir_stream(fd, &dir);
 
-        if (!dir) {
-                r = -errno;
-                close(fd);
-                return err_origin(r);
-        }
+        if (r < 0)
+                return err_trace(r);
         if (fstat(fd, &st) < 0)
                 return err_origin(-errno);
         in.mtime = st.st_mtim;

@@ -18,7 +18,6 @@
 #include "base/text.h"
 #include "model/pattern.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -33,12 +32,6 @@
 #define LOCK_MAX  4096
 #define LOCKS_MAX (1u << 20)
 #define PATHS_MAX 1024
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 /* Formats what was found. Yields STATE_E_FOUND, or -ENOMEM. */
 __attribute__((format(printf, 2, 3))) static int found(char **ret_why, const char *format, ...)
@@ -180,21 +173,17 @@ static bool is_path(void *userdata, const char *path)
 static int lock_is_open(int procfd, const char *path)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
-        int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         _cleanup_(freep) char *real = realpath(path, NULL);
         struct dirent *e;
+        int r = dir_stream_at(procfd, ".", &dir);
 
-        if (fd < 0)
-                return err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-errno);
-        }
+        if (r < 0)
+                return err_origin(r);
         while ((e = readdir(dir))) {
                 long pid = strtol(e->d_name, NULL, 10);
                 _cleanup_(closep) int process = pid > 0 ? process_open(procfd, (pid_t)pid) : -1;
-                int r = process >= 0 ? process_holds(process, is_path, real ? real : (char *)path) : 0;
+
+                r = process >= 0 ? process_holds(process, is_path, real ? real : (char *)path) : 0;
 
                 if (r > 0)
                         return 1;

@@ -15,7 +15,6 @@
 #include "base/text.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -90,35 +89,27 @@ static bool file_names_service(int dirfd, const char *file, char *const *names)
 static bool place_names_service(int rootfd, const char *place, char *const *names)
 {
         int fd = openat(rootfd, place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(closedirp) DIR *d = NULL;
         const struct dirent *e;
         bool found = false;
-        DIR *d;
 
         if (fd < 0)
                 return file_names_service(rootfd, place, names);
-        d = fdopendir(fd);
-        if (!d) {
-                close(fd);
+        if (dir_stream(fd, &d) < 0)
                 return false;
-        }
         while (!found && (e = readdir(d)))
                 found = e->d_name[0] != '.' && file_names_service(fd, e->d_name, names);
-        closedir(d);
         return found;
 }
 
 static bool process_runs(int procfd, const char *name)
 {
-        int fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        _cleanup_(closedirp) DIR *d = NULL;
         const struct dirent *e;
         bool runs = false;
 
-        if (!d) {
-                if (fd >= 0)
-                        close(fd);
+        if (dir_stream_at(procfd, ".", &d) < 0)
                 return false;
-        }
         while (!runs && (e = readdir(d))) {
                 _cleanup_(freep) char *comm = NULL;
                 char path[300];
@@ -130,7 +121,6 @@ static bool process_runs(int procfd, const char *name)
                 if (file_read_virtual(procfd, path, 64, &comm, &len) == 0)
                         runs = strcspn(comm, "\n") == strlen(name) && strncmp(comm, name, strlen(name)) == 0;
         }
-        closedir(d);
         return runs;
 }
 

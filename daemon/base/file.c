@@ -396,6 +396,29 @@ int file_open_beneath(int dirfd, const char *path, int flags)
         return err_trace(open_beneath(dirfd, path, flags));
 }
 
+int dir_stream(int fd, DIR **ret)
+{
+        int r;
+
+        if (fd < 0)
+                return fd;
+        *ret = fdopendir(fd);
+        if (!*ret) {
+                r = -errno;
+                close(fd);
+                return err_origin(r);
+        }
+        rewinddir(*ret); /* @fd may share its position with others */
+        return 0;
+}
+
+int dir_stream_at(int dirfd, const char *name, DIR **ret)
+{
+        int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        return dir_stream(fd < 0 ? -errno : fd, ret);
+}
+
 void sha256(const void *data, size_t len, uint8_t ret[SHA256_SIZE])
 {
         static_assert(SHA256_SIZE == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");

@@ -4,8 +4,10 @@
  * Durable files. The recipe for each kind of write exists once, here.
  */
 
+#include "base/cleanup.h"
 #include "base/disk.h"
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -46,6 +48,15 @@ int dir_open_beneath(int dirfd, const char *path);
  * block it. O_PATH | O_NOFOLLOW opens a symbolic link itself.
  */
 int file_open_beneath(int dirfd, const char *path, int flags);
+
+/*
+ * *@ret lists the directory @fd, from its start. @fd is consumed, also by a failure; a negative one is taken
+ * for the errno of whoever opened it, and returned.
+ */
+int dir_stream(int fd, DIR **ret);
+/* The same for @name in @dirfd ("." is @dirfd itself), without following a link. */
+int dir_stream_at(int dirfd, const char *name, DIR **ret);
+DEFINE_CLEANUP(DIR, closedir)
 
 /* SHA-256 of the regular file behind @fd from its start. Return: 0, -EBADF if not regular, or a negated
  * errno. */

@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -181,30 +180,18 @@ static int procs_read(int cgroupfd, PidList *l)
         return 0;
 }
 
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
-
 static int tree_read(int cgroupfd, unsigned depth, PidList *l)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
-        int fd, r;
+        int r;
 
         r = procs_read(cgroupfd, l);
         if (r < 0)
                 return err_trace(r);
-        fd = openat(cgroupfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return is_gone(-errno) ? 0 : err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                r = -errno;
-                close(fd);
-                return err_origin(r);
-        }
+        r = dir_stream_at(cgroupfd, ".", &dir);
+        if (r < 0)
+                return is_gone(r) ? 0 : err_origin(r);
         while ((errno = 0, entry = readdir(dir))) {
                 _cleanup_(closep) int child = -1;
 
@@ -367,27 +354,19 @@ int cgroup_of(int procfd, pid_t pid, char **ret)
 
 void proc_open_paths(int procfd, pid_t pid, void (*handler)(void *userdata, const char *path), void *userdata)
 {
+        _cleanup_(closedirp) DIR *d = NULL;
         char name[32], target[4097];
         const struct dirent *e;
-        DIR *d;
-        int fd;
 
         snprintf(name, sizeof(name), "%d/fd", (int)pid);
-        fd = openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
+        if (dir_stream_at(procfd, name, &d) < 0)
                 return;
-        d = fdopendir(fd);
-        if (!d) {
-                close(fd);
-                return;
-        }
         while ((e = readdir(d))) {
-                ssize_t n = readlinkat(fd, e->d_name, target, sizeof(target) - 1);
+                ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1);
 
                 if (n <= 0 || target[0] != '/')
                         continue; /* a socket, a pipe, or gone */
                 target[n] = '\0';
                 handler(userdata, target);
         }
-        closedir(d);
 }

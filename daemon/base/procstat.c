@@ -17,7 +17,6 @@
 #include "base/error.h"
 #include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -111,23 +110,17 @@ static void thread_read(int taskfd, const char *tid, ProcStat *p)
 
 static void threads_read(int piddirfd, ProcStat *p)
 {
+        _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
         unsigned n = 0;
-        DIR *dir;
-        int fd;
 
-        fd = openat(piddirfd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                closep(&fd);
+        if (dir_stream_at(piddirfd, "task", &dir) < 0)
                 return;
-        }
         while (n < THREADS_MAX && (entry = readdir(dir)))
                 if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != p->id.pid) {
                         thread_read(dirfd(dir), entry->d_name, p);
                         n++;
                 }
-        closedir(dir);
 }
 
 static int status_read(int piddirfd, ProcStat *p)

@@ -15,6 +15,7 @@
  * start. Without control groups a descendant that made its own session and whose parents are gone escapes the
  * kill.
  */
+#include "base/file.h"
 #include "base/runner.h"
 
 #include "base/capture.h"
@@ -25,7 +26,6 @@
 #include "base/sweep.h"
 #include "base/text.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -517,25 +517,17 @@ static Runner *fork_free(Runner *runner)
 static void open_own_cgroup(ForkRunner *f)
 {
         _cleanup_(freep) char *path = NULL;
+        _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
-        DIR *dir;
-        int fd;
 
         if (cgroup_of(f->procfd, getpid(), &path) < 0)
                 return;
         f->cgroup_fd = cgroup_open(path);
-        if (f->cgroup_fd < 0)
+        if (f->cgroup_fd < 0 || dir_stream_at(f->cgroup_fd, ".", &dir) < 0)
                 return;
-        fd = openat(f->cgroup_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd < 0 ? NULL : fdopendir(fd);
-        if (!dir) {
-                closep(&fd);
-                return;
-        }
         while ((entry = readdir(dir)))
                 if (strncmp(entry->d_name, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) == 0)
                         (void)unlinkat(f->cgroup_fd, entry->d_name, AT_REMOVEDIR);
-        closedir(dir);
 }
 
 int runner_fork_new(Runner **ret, sd_event *event)

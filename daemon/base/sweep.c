@@ -15,7 +15,6 @@
 #include "base/file.h"
 #include "base/proc.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -96,20 +95,12 @@ static int table_read(int procfd, Entry **ret, size_t *ret_n)
 {
         _cleanup_(freep) Entry *table = NULL;
         size_t n = 0, allocated = 0;
+        _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *entry;
-        DIR *dir;
-        int fd;
+        int r = dir_stream_at(procfd, ".", &dir);
 
-        fd = openat(procfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                int r = -errno;
-
-                close(fd);
+        if (r < 0)
                 return err_origin(r);
-        }
         while ((entry = readdir(dir))) {
                 long pid = strtol(entry->d_name, NULL, 10);
 
@@ -119,10 +110,8 @@ static int table_read(int procfd, Entry **ret, size_t *ret_n)
                         size_t grown = allocated == 0 ? 256 : allocated * 2;
                         Entry *t = reallocarray(table, grown, sizeof(Entry));
 
-                        if (!t) {
-                                closedir(dir);
+                        if (!t)
                                 return err_origin(-ENOMEM);
-                        }
                         table = t;
                         allocated = grown;
                 }
@@ -130,7 +119,6 @@ static int table_read(int procfd, Entry **ret, size_t *ret_n)
                 if (entry_read(procfd, (pid_t)pid, &table[n]) == 0)
                         n++;
         }
-        closedir(dir);
         *ret = TAKE_PTR(table);
         *ret_n = n;
         return 0;

@@ -12,17 +12,10 @@
 #include "base/text.h"
 #include "model/json.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
 #define RECORD_MAX (64 * 1024 * 1024)
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 static bool ends_with(const char *text, const char *end)
 {

@@ -12,21 +12,24 @@
 
 #include <stdlib.h>
 
+void process_evidence_deinit(ProcessEvidence *p)
+{
+        for (size_t i = 0; p->files && i < p->n_files; i++)
+                free(p->files[i].path);
+        free(p->files);
+        free(p->name);
+        free(p->command);
+        free(p->exe);
+        free(p->wchan);
+        free(p->syscall);
+        free(p->why);
+        *p = (ProcessEvidence){};
+}
+
 void evidence_deinit(Evidence *e)
 {
-        for (size_t i = 0; e->processes && i < e->n_processes; i++) {
-                ProcessEvidence *p = e->processes + i;
-
-                for (size_t k = 0; p->files && k < p->n_files; k++)
-                        free(p->files[k].path);
-                free(p->files);
-                free(p->name);
-                free(p->command);
-                free(p->exe);
-                free(p->wchan);
-                free(p->syscall);
-                free(p->why);
-        }
+        for (size_t i = 0; e->processes && i < e->n_processes; i++)
+                process_evidence_deinit(e->processes + i);
         for (size_t i = 0; e->lines && i < e->n_lines; i++)
                 free(e->lines[i].text);
         free(e->processes);

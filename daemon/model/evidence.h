@@ -61,6 +61,7 @@ typedef struct Evidence {
         char *note;
 } Evidence;
 
+void process_evidence_deinit(ProcessEvidence *p);
 void evidence_deinit(Evidence *e);
 json_t *evidence_to_json(const Evidence *e);
 

@@ -27,7 +27,6 @@
 #include "observe/inflight_table.h"
 #include "observe/process_end.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -303,21 +302,17 @@ static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userd
 /* Adds the keys of the paths that a process has open to @paths. */
 static void fds_read(const InflightSource *s, pid_t pid, KeyMap *paths)
 {
+        _cleanup_(closedirp) DIR *d = NULL;
         char name[32], link[PATH_MAX];
 
         snprintf(name, sizeof(name), "%d/fd", pid);
-        int fd = openat(s->procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
-        if (!d) {
-                closep(&fd);
+        if (dir_stream_at(s->procfd, name, &d) < 0)
                 return;
-        }
         for (const struct dirent *e; (e = readdir(d));) {
                 ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link));
                 if (n > 0 && n < (ssize_t)sizeof(link) && link[0] == '/')
                         (void)keymap_put(paths, key_of(&s->seed, 0, link, (size_t)n));
         }
-        closedir(d);
 }
 
 static bool is_among(const InflightSource *s, const KeyMap *paths, const InflightFile *f)

@@ -29,8 +29,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -280,17 +280,12 @@ static int file_take(LogFamily *y, const char *name)
 /* *@ret_sum is equal for two listings that show the same names and inodes. */
 static int listing_take(LogFamily *y, uint64_t *ret_sum)
 {
-        int fd = fcntl(y->dirfd, F_DUPFD_CLOEXEC, 3);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        _cleanup_(closedirp) DIR *d = NULL;
         struct dirent *e;
-        int r = 0;
+        int r = dir_stream_at(y->dirfd, ".", &d);
 
-        if (!d) {
-                r = -errno;
-                closep(&fd);
+        if (r < 0)
                 return err_origin(r);
-        }
-        rewinddir(d);
         *ret_sum = 0;
         while (r == 0 && (e = readdir(d))) {
                 uint64_t sum = e->d_ino;
@@ -302,7 +297,6 @@ static int listing_take(LogFamily *y, uint64_t *ret_sum)
                 *ret_sum += sum;
                 r = file_take(y, e->d_name);
         }
-        closedir(d);
         return err_trace(r);
 }
 
@@ -506,20 +500,15 @@ static bool packed_proves(const LogFamily *y, const char *name, const LogFile *g
 
 bool log_family_lay(LogFamily *y, size_t i)
 {
-        int fd = y->dirfd < 0 ? -1 : fcntl(y->dirfd, F_DUPFD_CLOEXEC, 3);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        _cleanup_(closedirp) DIR *d = NULL;
         bool proven = false;
         struct dirent *e;
 
-        if (!d)
-                closep(&fd);
-        else
-                rewinddir(d);
+        if (y->dirfd >= 0)
+                (void)dir_stream_at(y->dirfd, ".", &d);
         while (d && !proven && (e = readdir(d)))
                 proven = ends_with(e->d_name, strlen(e->d_name), ".gz") &&
                          log_family_has(y->base, e->d_name) && packed_proves(y, e->d_name, y->files[i]);
-        if (d)
-                closedir(d);
         log_family_remove(y, i);
         return !proven;
 }

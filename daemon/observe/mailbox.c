@@ -18,8 +18,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -37,12 +37,6 @@ typedef struct Take {
         MailboxReport *report;
         char *buffer; /* CANARY_LOOK_SIZE */
 } Take;
-
-static inline void closedirp(DIR **dir)
-{
-        if (*dir)
-                closedir(*dir);
-}
 
 static bool is_canary(const Take *t, const char *message, size_t len, char token[CANARY_TOKEN_SIZE])
 {
@@ -98,20 +92,14 @@ static int maildir_entry(const Take *t, int dirfd, const char *name)
 static int maildir_part(const Take *t, int root, const char *part)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
-        int fd = openat(root, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+        int r = dir_stream_at(root, part, &dir);
         const struct dirent *e;
 
-        if (fd < 0)
-                return errno == ENOENT ? 0 : err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                r = -errno;
-                close(fd);
-                return err_origin(r);
-        }
+        if (r < 0)
+                return r == -ENOENT ? 0 : err_origin(r);
         for (unsigned i = 0; r == 0 && i < ENTRIES_MAX && (e = readdir(dir)); i++)
                 if (e->d_name[0] != '.')
-                        r = maildir_entry(t, fd, e->d_name);
+                        r = maildir_entry(t, dirfd(dir), e->d_name);
         return r;
 }
 

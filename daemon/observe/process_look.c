@@ -21,7 +21,6 @@
 #include "base/text.h"
 #include "model/layout.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -207,12 +206,11 @@ static int descriptor_take(Look *l, ProcessSample *p, int dirs[2], const char *f
 
 static int descriptors_read(Look *l, ProcessSample *p, int piddirfd, const ProcWait *wait, unsigned threads)
 {
+        _cleanup_(closedirp) DIR *d = NULL;
         const struct dirent *e;
-        int r = 0, fd = openat(piddirfd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        int r = dir_stream_at(piddirfd, "fd", &d);
 
-        if (!d) {
-                closep(&fd);
+        if (r < 0) {
                 l->ret->incomplete = l->ret->incomplete || p->state != 'Z';
                 return 0;
         }
@@ -223,7 +221,6 @@ static int descriptors_read(Look *l, ProcessSample *p, int piddirfd, const ProcW
                 r = descriptor_take(l, p, (int[2]){ piddirfd, dirfd(d) }, e->d_name,
                                     waits_on(wait, threads, e->d_name));
         }
-        closedir(d);
         return err_trace(r);
 }
 

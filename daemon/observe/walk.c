@@ -16,7 +16,6 @@
 #include "base/error.h"
 #include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -30,12 +29,6 @@
 #define MAGIC_GFS2   0x01161970
 #define MAGIC_OCFS2  0x7461636F
 #define MAGIC_LUSTRE 0x0BD00BD0
-
-static inline void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 static bool is_remote(int fd)
 {
@@ -131,12 +124,11 @@ static int directory_visit(Walk *w, const WalkPlace *place, int fd, Todo *todo)
 {
         w->n_directories++;
         int r = w->ops->directory(w->userdata, place, fd);
-        _cleanup_(closedirp) DIR *d = fdopendir(fd);
-        if (!d) {
-                int error = -errno;
-                close(fd);
-                return err_origin(error);
-        }
+        _cleanup_(closedirp) DIR *d = NULL;
+        int error = dir_stream(fd, &d);
+
+        if (error < 0)
+                return err_trace(error);
         if (r != 0)
                 return r < 0 ? err_trace(r) : 0;
         for (;;) {

@@ -14,7 +14,6 @@
 #include "record/snapshot.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <endian.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -34,12 +33,6 @@ typedef struct Header {
 static_assert(sizeof(Header) == MEMORY_BLOCK_HEADER, "no padding in what lies on disk");
 
 static const char magic[4] = { 'U', 'N', 'J', 'M' };
-
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
 
 /* "NAME.memory-": the snapshot's name for the service, with another end. NULL on ENOMEM. */
 static char *file_stem(const char *service)
@@ -118,18 +111,11 @@ int memory_file_sweep(Disk *d, int dirfd, const char *service, uint64_t generati
         _cleanup_(freep) char *stem = file_stem(service), *keep = file_name(service, generation);
         _cleanup_(closedirp) DIR *dir = NULL;
         const struct dirent *e;
-        int fd, r = 0;
+        int r;
 
         if (!stem || !keep)
                 return err_origin(-ENOMEM);
-        fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        r = dir_stream_at(dirfd, ".", &dir);
         while (r == 0 && (e = readdir(dir))) {
                 size_t len = strlen(stem),
                        digits = strspn(e->d_name + (strlen(e->d_name) < len ? 0 : len), "0123456789");

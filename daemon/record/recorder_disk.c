@@ -25,7 +25,6 @@
 #include "record/memory_file.h"
 #include "record/snapshot.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -85,12 +84,6 @@ static void rollback_deinit(Rollback *b)
 
 /* Opening, in new() or in the thread */
 
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
-
 typedef int (*SnapshotVisitor)(void *userdata, const char *file, const Snapshot *s, int r);
 
 /* Every snapshot file, with what reading it gave. */
@@ -98,16 +91,10 @@ static int snapshots_visit(const RecorderDisk *rd, SnapshotVisitor visit, void *
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         struct dirent *e;
-        int fd, r;
+        int r = dir_stream_at(rd->servicesfd, ".", &dir);
 
-        fd = openat(rd->servicesfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        if (r < 0)
+                return err_origin(r);
         while ((errno = 0, e = readdir(dir))) {
                 _cleanup_(snapshot_deinitp) Snapshot s = { 0 };
                 size_t len = strlen(e->d_name);

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
@@ -54,27 +54,15 @@ static int compare_descending(const void *a, const void *b)
         return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static void closedirp(DIR **d)
-{
-        if (*d)
-                closedir(*d);
-}
-
 int trail_list(int dirfd, const char *name, unsigned **ret, size_t *ret_n)
 {
         _cleanup_(closedirp) DIR *dir = NULL;
         _cleanup_(freep) unsigned *numbers = NULL;
         size_t n = 0;
-        int fd;
+        int r = dir_stream_at(dirfd, ".", &dir);
 
-        fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_origin(-errno);
-        dir = fdopendir(fd);
-        if (!dir) {
-                close(fd);
-                return err_origin(-ENOMEM);
-        }
+        if (r < 0)
+                return err_origin(r);
         for (;;) {
                 struct dirent *e;
                 unsigned number, *more;

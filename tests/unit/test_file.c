@@ -425,6 +425,43 @@ static void test_sha256(void **state)
         assert_int_equal(file_sha256(dir, digest), -EBADF);
 }
 
+static size_t count_files(DIR *d)
+{
+        size_t n = 0;
+
+        for (const struct dirent *e; (e = readdir(d));)
+                n += e->d_name[0] != '.';
+        return n;
+}
+
+static void test_stream(void **state)
+{
+        int dir = *(int *)*state, file;
+        DIR *d = NULL;
+
+        put(dir, "a", "");
+        put(dir, "b", "");
+        assert_int_equal(symlinkat(".", dir, "link"), 0);
+        /* Twice, through descriptors that share their position: from the start each time. */
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(dir_stream(fcntl(dir, F_DUPFD_CLOEXEC, 3), &d), 0);
+                assert_int_equal(count_files(d), 3);
+                closedir(d);
+        }
+        assert_int_equal(dir_stream_at(dir, ".", &d), 0);
+        assert_int_equal(count_files(d), 3);
+        closedir(d);
+        d = NULL;
+        assert_int_equal(dir_stream_at(dir, "link", &d), -ENOTDIR);
+        assert_int_equal(dir_stream_at(dir, "none", &d), -ENOENT);
+        assert_int_equal(dir_stream(-EXDEV, &d), -EXDEV);
+        /* What is no directory is closed all the same. */
+        file = openat(dir, "a", O_RDONLY | O_CLOEXEC);
+        assert_int_equal(dir_stream(file, &d), -ENOTDIR);
+        assert_int_equal(fcntl(file, F_GETFD), -1);
+        assert_null(d);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -438,6 +475,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_beneath_without_openat2, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_beneath_stays_on_the_mount, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_sha256, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,8 +102,8 @@ static void test_numbers(void **state)
         assert_int_equal(p.switches, 120);
         assert_int_equal(p.n_files, 0);
         assert_false(p.remote);
-        process_deinit(&p);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
+        process_evidence_deinit(&p);
         close(fd);
         proc_reader_deinit(&reader);
 }
@@ -132,7 +132,7 @@ static void test_zombies_are_counted(void **state)
         fd = process_open(dir, 7);
         assert_int_equal(process_read(&reader, fd, 7, &p, &missing), 0);
         assert_int_equal(p.zombies, 2);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
         close(fd);
         proc_reader_deinit(&reader);
 }
@@ -159,7 +159,7 @@ static void test_threads_count(void **state)
         assert_int_equal(p.switches, 131);
         assert_int_equal(p.state, 'D');
         assert_null(p.command); /* reading it could wait as long as the thread does */
-        process_deinit(&p);
+        process_evidence_deinit(&p);
         close(fd);
         proc_reader_deinit(&reader);
 }
@@ -181,7 +181,7 @@ static void test_gone_and_garbled(void **state)
         assert_non_null(missing);
         assert_null(p.wchan);
         assert_null(p.syscall);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
         put(dir, "7/stat", "7 (x) S 1");
         assert_int_equal(process_read(&reader, fd, 7, &p, &missing), -EBADMSG);
         unlinkat(dir, "7/stat", 0);
@@ -206,7 +206,7 @@ static void test_sockets(void **state)
         assert_int_equal(process_read(&reader, fd, 7, &p, &missing), PROCESS_E_PARTIAL);
         assert_int_equal(p.n_sockets, 2);
         assert_false(p.remote);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
 
         mkdirat(dir, "7/ns", 0700);
         mkdirat(dir, "7/net", 0700);
@@ -215,7 +215,7 @@ static void test_sockets(void **state)
             "   0: 0100000A:0019 070200C0:D431 01 00000000:00000000 00:00000000 00000000 0 0 4712 1 0\n");
         assert_int_equal(process_read(&reader, fd, 7, &p, &missing), 0);
         assert_true(p.remote);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
         close(fd);
         proc_reader_deinit(&reader);
 }
@@ -308,12 +308,12 @@ static void test_a_real_process(void **state)
         assert_int_equal(process_holds(fd, covers_message, (char[]){ "/fifo" }), 1);
         assert_int_equal(process_holds(fd, covers_message, (char[]){ "/dir" }), 0);
         assert_int_equal(process_holds(fd, covers_message, (char[]){ "/other" }), 0);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
 
         reader.max_files = 2;
         assert_int_equal(process_read(&reader, fd, pid, &p, &missing), PROCESS_E_PARTIAL);
         assert_int_equal(p.n_files, 2);
-        process_deinit(&p);
+        process_evidence_deinit(&p);
 
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
