@@ -24,6 +24,14 @@ typedef struct SeenFile {
 } SeenFile;
 typedef void (*SeenFileHandler)(void *userdata, const SeenFile *f);
 
+/* Of the daemon as a process, for whoever asks for metrics. */
+typedef struct DaemonFacts {
+        usec_t started;         /* wall */
+        usec_t cpu;             /* used so far */
+        uint64_t resident;      /* bytes */
+        const uint64_t *alerts; /* told so far, by AlertKind */
+} DaemonFacts;
+
 /* What the engine needs of the world besides the actuators. */
 typedef struct EnginePorts {
         Recorder *recorder;
@@ -36,7 +44,9 @@ typedef struct EnginePorts {
         /* Reads the configuration again; on failure *@ret_error says why (caller frees) and the old one
          * stays. */
         int (*reload)(void *userdata, char **ret_error);
-        void *reload_data;
+        /* Or NULL: nothing is known of the daemon. */
+        void (*facts)(void *userdata, DaemonFacts *ret);
+        void *reload_data; /* for these two */
         void *userdata;
 } EnginePorts;
 
@@ -90,6 +100,9 @@ void engine_handle(Engine *e, const ControlRequest *request, ControlReply *reply
 void engine_disk_stuck(Engine *e, const char *what, usec_t since);
 /* A record that concerns the daemon as a whole (config.loaded ...). @members is stolen. */
 int engine_record(Engine *e, AuditEvent event, json_t *members);
+
+/* What was counted so far goes on in an engine with another configuration. */
+void engine_inherit(Engine *e, const Engine *old);
 
 /* May the configuration of this service be replaced now? (Not while an incident is open.) */
 bool engine_is_idle(const Engine *e);

@@ -400,6 +400,8 @@ void engine_handle(Engine *e, const ControlRequest *request, ControlReply *reply
         engine_enter(e);
         if (strcmp(request->verb, "status") == 0) {
                 handle_status(e, request, reply);
+        } else if (strcmp(request->verb, "metrics") == 0) {
+                engine_answer_metrics(e, reply);
         } else if (strcmp(request->verb, "reload") == 0) {
                 if (request->may_act)
                         handle_reload(e, request, reply);

@@ -123,6 +123,7 @@ static void commit_ended(Watch *w)
 
         p->active = false;
         p->failed = false;
+        watch_count(w, p->records);
         json_decref(p->records);
         p->records = NULL;
         w->incident = p->next;
@@ -166,6 +167,7 @@ static void commit_answered(Watch *w, int r)
                 commit_ended(w);
                 return;
         }
+        w->record_failures++;
         if (!p->failed)
                 record_failed(w, r);
         p->failed = true;

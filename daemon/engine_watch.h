@@ -13,6 +13,7 @@
  *      engine_log.c      gaps in the logs, and messages that they name
  *      engine_sources.c  what the sources are told
  *      engine_control.c  an operator's requests
+ *      engine_metrics.c  figures for those who ask
  */
 
 #include "decide/isolate.h"
@@ -20,6 +21,7 @@
 #include "decide/trial.h"
 #include "diagnose/diagnosis.h"
 #include "engine.h"
+#include "model/counters.h"
 #include "model/memory.h"
 
 #define HISTORY_MAX 64  /* entries that `explain` can show */
@@ -142,7 +144,9 @@ struct Watch {
         NamedMessage *named;   /* NAMED_MAX of them; NULL: none was named yet */
         unsigned recording;    /* commits of gaps that have not answered */
         size_t n_history;
-        usec_t recoveries[16]; /* wall times of the last incidents that acted, for max_per_hour */
+        Counters counters;        /* of the records that are on disk */
+        uint64_t record_failures; /* commits that were refused */
+        usec_t recoveries[16];    /* wall times of the last incidents that acted, for max_per_hour */
 };
 
 struct Engine {
@@ -248,6 +252,11 @@ void watch_forget_notes(Watch *w);
 /* A message record of a roster entry without its files. */
 json_t *watch_message_brief(const Watch *w, uint32_t message);
 json_t *watch_text_id(const char *id, size_t len);
+
+/* engine_metrics.c */
+/* Records that have become durable: array of {"event", "members"}. */
+void watch_count(Watch *w, const json_t *records);
+void engine_answer_metrics(Engine *e, ControlReply *reply);
 
 /* engine_log.c */
 void watch_take_log(Watch *w, const LogEntry *entry);

@@ -15,6 +15,7 @@
 #include "act/reaper.h"
 #include "act/spool.h"
 #include "base/cleanup.h"
+#include "base/procstat.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "control/server.h"
@@ -22,6 +23,7 @@
 #include "record/alert.h"
 #include "record/recorder_disk.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <malloc.h>
@@ -43,6 +45,8 @@ typedef struct Daemon {
         Settings *settings;
         Recorder *recorder;
         AlertJournal *alerts;
+        AlertCounter counter; /* on the way to @alerts */
+        usec_t started;       /* wall */
         ControlServer *control;
         Reaper *reaper;
         World *world;
@@ -162,6 +166,7 @@ static int replace_world(Daemon *d, Settings *settings, char **ret_error)
 
         if (r < 0)
                 return r;
+        engine_inherit(world_engine(world), world_engine(d->world));
         /* The old one first: two of them must not watch, start or guard the same service. */
         world_free(d->world);
         d->world = world;
@@ -191,7 +196,7 @@ static int reload(void *userdata, char **ret_error)
         if (r < 0) {
                 Alert alert = { .kind = ALERT_CONFIG_REJECTED,
                                 .text = *ret_error ? *ret_error : "the configuration was not reloaded" };
-                AlertSink sink = alert_journal_sink(d->alerts);
+                AlertSink sink = alert_counter_sink(&d->counter);
 
                 alert_send(&sink, &alert);
         }
@@ -242,14 +247,29 @@ static void handle(void *userdata, const ControlRequest *request, ControlReply *
         engine_handle(world_engine(d->world), request, reply);
 }
 
+/* What this process uses. Its own entry in /proc is always there, and does not wait. */
+static void facts(void *userdata, DaemonFacts *ret)
+{
+        const Daemon *d = userdata;
+        _cleanup_(closep) int procfd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ProcStat stat = { 0 };
+
+        if (procfd >= 0)
+                (void)procstat_read(procfd, getpid(), &stat);
+        *ret = (DaemonFacts){
+                .started = d->started, .cpu = stat.cpu, .resident = stat.memory, .alerts = d->counter.counts
+        };
+}
+
 static WorldContext world_context(Daemon *d)
 {
         return (WorldContext){ .event = d->event,
                                .bus = d->bus,
                                .recorder = d->recorder,
-                               .alerts = alert_journal_sink(d->alerts),
+                               .alerts = alert_counter_sink(&d->counter),
                                .publisher = control_server_publisher(d->control),
                                .reload = reload,
+                               .facts = facts,
                                .userdata = d };
 }
 
@@ -283,7 +303,7 @@ static int open_record(Daemon *d)
                 text = recorder_findings_describe(&findings);
                 if (text) {
                         Alert alert = { .kind = ALERT_AUDIT_DAMAGED, .text = text };
-                        AlertSink sink = alert_journal_sink(d->alerts);
+                        AlertSink sink = alert_counter_sink(&d->counter);
 
                         alert_send(&sink, &alert);
                 }
@@ -323,6 +343,8 @@ static int build(Daemon *d, char **ret_error)
         WorldContext context;
         int r = alert_journal_new(&d->alerts, d->event);
 
+        if (r == 0)
+                d->counter.to = alert_journal_sink(d->alerts);
         if (r == 0 && !d->bus) /* with systemd, services are no children of ours */
                 r = reaper_new(&d->reaper, d->event, REAP_PATIENCE);
         if (r == 0)
@@ -405,7 +427,7 @@ int main(int argc, char **argv)
                 { "help", no_argument, NULL, 'h' },
                 { NULL, 0, NULL, 0 },
         };
-        Daemon d = { .path = UNJAM_SYSCONFDIR "/unjamd/unjamd.conf" };
+        Daemon d = { .path = UNJAM_SYSCONFDIR "/unjamd/unjamd.conf", .started = now_read().wall };
         bool check = false;
         int c, status;
 

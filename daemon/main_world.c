@@ -332,6 +332,7 @@ static int make_engine(World *w)
                                     .wake_at = port_wake_at,
                                     .alerts = w->context.alerts,
                                     .reload = w->context.reload,
+                                    .facts = w->context.facts,
                                     .reload_data = w->context.userdata,
                                     .userdata = w };
         ServicePorts *list = calloc(w->settings->n_services + 1, sizeof(*list));

@@ -21,6 +21,7 @@ typedef struct WorldContext {
         AlertSink alerts;
         Publisher publisher;
         int (*reload)(void *userdata, char **ret_error);
+        void (*facts)(void *userdata, DaemonFacts *ret);
         void *userdata;
 } WorldContext;
 

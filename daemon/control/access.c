@@ -89,7 +89,7 @@ Access access_of(const Peer *p, gid_t group, uid_t self)
 
 bool access_verb_reads(const char *verb)
 {
-        static const char *const verbs[] = { "status", "explain", "watch" };
+        static const char *const verbs[] = { "status", "explain", "watch", "metrics" };
 
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (strcmp(verbs[i], verb) == 0)

@@ -78,6 +78,7 @@ static const Verb verbs[] = {
         { "audit", "show", 0, 1, 0, true, verb_audit_show, "[SEQ|INCIDENT]", "records in full" },
         { "audit", "verify", 0, 0, 0, false, verb_audit_verify, "",
           "check that the trail is as it was written" },
+        { "metrics", NULL, 0, 0, 0, false, verb_metrics, "", "figures as OpenMetrics text" },
         { "reload", NULL, 0, 0, 0, false, verb_reload, "", "read the configuration again" },
         { "preset", "list", 0, 0, 0, true, verb_preset_list, "", "the mail servers that are known" },
         { "preset", "show", 1, 1, 0, true, verb_preset_show, "NAME", "what is known of one" },

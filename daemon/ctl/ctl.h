@@ -86,6 +86,7 @@ int verb_preset_list(Ctl *c, char **argv);
 int verb_preset_show(Ctl *c, char **argv);
 int verb_setup(Ctl *c, char **argv);
 int verb_report(Ctl *c, char **argv);
+int verb_metrics(Ctl *c, char **argv);
 int verb_audit_tail(Ctl *c, char **argv);
 int verb_audit_show(Ctl *c, char **argv);
 int verb_audit_verify(Ctl *c, char **argv);

@@ -226,6 +226,19 @@ AlertJournal *alert_journal_free(AlertJournal *j)
         return NULL;
 }
 
+static void count_alert(void *userdata, const Alert *a)
+{
+        AlertCounter *c = userdata;
+
+        c->counts[a->kind]++;
+        alert_send(&c->to, a);
+}
+
+AlertSink alert_counter_sink(AlertCounter *c)
+{
+        return (AlertSink){ .userdata = c, .alert = count_alert };
+}
+
 AlertSink alert_journal_sink(AlertJournal *j)
 {
         return (AlertSink){ .userdata = j, .alert = alert_journal };

@@ -54,6 +54,15 @@ static inline void alert_send(const AlertSink *s, const Alert *a)
                 s->alert(s->userdata, a);
 }
 
+/* A sink that counts what goes through it. */
+typedef struct AlertCounter {
+        AlertSink to;
+        uint64_t counts[_ALERT_KIND_MAX];
+} AlertCounter;
+
+/* @c must outlive it. */
+AlertSink alert_counter_sink(AlertCounter *c);
+
 /* The MESSAGE_ID (32 hex digits, as in the catalog), the syslog priority, and UNJAM_EVENT of a kind. */
 const char *alert_message_id(AlertKind k);
 int alert_priority(AlertKind k);

@@ -1,6 +1,7 @@
 /*
  * Whole recoveries on the real engine, in virtual time: engine, engine_step, engine_outcome, engine_search,
- * engine_memory, engine_record, engine_sources and engine_control, with everything that is pure below them.
+ * engine_memory, engine_record, engine_sources, engine_metrics and engine_control, with everything that is
+ * pure below them.
  */
 #include "fake/sim.h"
 
@@ -299,6 +300,23 @@ static void an_operators_stop_is_no_failure(void **state)
         sim_free(s);
 }
 
+/* The figure of the one service, or of its counters, as `unjamctl metrics` gets it; of a word in it. */
+static json_int_t metric(Sim *s, const char *name, const char *word)
+{
+        bool ok;
+        const json_t *body = sim_ask(s, "metrics", NULL, &ok),
+                     *service = json_array_get(json_object_get(body, "services"), 0), *value;
+
+        assert_true(ok);
+        value = json_object_get(service, name);
+        if (!value)
+                value = json_object_get(json_object_get(service, "counters"), name);
+        if (word)
+                value = json_object_get(value, word);
+        assert_non_null(value);
+        return json_is_true(value) ? 1 : json_integer_value(value);
+}
+
 static void without_a_record_nothing_is_done(void **state)
 {
         SimConfig c = { .n_messages = 50, .mode = MODE_ACT, .sees_inflight = true };
@@ -309,10 +327,22 @@ static void without_a_record_nothing_is_done(void **state)
         sim_fail_commits(s, ENOSPC);
         sim_run(s, 10 * USEC_PER_MIN);
         assert_int_equal(sim_acts(s), 0);
+        assert_int_equal(metric(s, "record_unavailable", NULL), 1);
+        assert_true(metric(s, "record_failures", NULL) > 10);
+        assert_int_equal(metric(s, "incidents_opened", NULL), 0); /* it is on no disk */
         sim_fail_commits(s, 0);
         assert_true(sim_run_closed(s, HOUR));
         sim_run(s, sim_now(s) + USEC_PER_MIN);
         check_outcome(s);
+        assert_int_equal(metric(s, "record_unavailable", NULL), 0);
+        assert_int_equal(metric(s, "incidents_opened", NULL), 1);
+        assert_int_equal(metric(s, "incidents", "recovered"), 1);
+        assert_int_equal(metric(s, "incident_open", NULL), 0);
+        assert_int_equal(metric(s, "trials", "failed"), 1);
+        assert_int_equal(metric(s, "trials", "healthy"), 1);
+        assert_int_equal(metric(s, "messages", "quarantined"), 1);
+        assert_int_equal(metric(s, "mail_quarantined", NULL), 1);
+        assert_int_equal(metric(s, "mail_waiting", NULL), 0);
         sim_free(s);
 }
 

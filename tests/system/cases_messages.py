@@ -205,8 +205,13 @@ def test_hostile_names(context):
 
 
 def check_reports(imc, closed):
-    """The incident as text, JSON and HTML, from the files alone, whatever its messages are called."""
+    """Its figures; and the incident as text, JSON and HTML from the files alone, whatever its messages are called."""
+    metrics = imc.m.run("unjamctl", "metrics").stdout
+    check('\nunjam_incidents_total{service="imc",result="recovered"} 1\n' in metrics, "metrics: " + metrics)
+    check('\nunjam_mail_quarantined{service="imc"} 1\n' in metrics and metrics.endswith("\n# EOF\n"), metrics)
+    check(float(re.search(r"^unjam_resident_memory_bytes (\d+)$", metrics, re.M).group(1)) > 1e6, metrics)
     imc.m.run("systemctl", "stop", "unjamd.service")
+    check_equal(imc.m.run("unjamctl", "metrics", check=False).returncode, 3, "metrics without a daemon")
     text = imc.m.run("unjamctl", "report", "last").stdout
     check("\033" not in text and closed["incident"] in text.split("\n")[-2], "the report ends with commands: " + text)
     account = json.loads(imc.ctl("report", closed["incident"]).stdout)

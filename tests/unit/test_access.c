@@ -52,6 +52,7 @@ static void test_verbs(void **state)
         assert_true(access_verb_reads("status"));
         assert_true(access_verb_reads("explain"));
         assert_true(access_verb_reads("watch"));
+        assert_true(access_verb_reads("metrics"));
         assert_false(access_verb_reads("check"));
         for (size_t i = 0; i < sizeof(acting) / sizeof(acting[0]); i++)
                 assert_false(access_verb_reads(acting[i]));

@@ -78,6 +78,23 @@ static void test_sinks(void **state)
         assert_int_equal(got, ALERT_ESCALATED);
 }
 
+static void test_counting(void **state)
+{
+        AlertKind got = ALERT_GENERAL;
+        AlertCounter counter = { .to = { .userdata = &got, .alert = collect } }, nowhere = { 0 };
+        const AlertSink sink = alert_counter_sink(&counter), null = alert_counter_sink(&nowhere);
+        const Alert a = { .kind = ALERT_ESCALATED, .text = "t" };
+
+        (void)state;
+        alert_send(&sink, &a);
+        alert_send(&sink, &a);
+        alert_send(&null, &a);
+        assert_int_equal(got, ALERT_ESCALATED);
+        assert_int_equal(counter.counts[ALERT_ESCALATED], 2);
+        assert_int_equal(counter.counts[ALERT_RECOVERED], 0);
+        assert_int_equal(nowhere.counts[ALERT_ESCALATED], 1);
+}
+
 static void test_kinds_of_events(void **state)
 {
         (void)state;
@@ -96,6 +113,7 @@ int main(void)
                 cmocka_unit_test(test_every_kind_is_told_apart),
                 cmocka_unit_test(test_the_catalog_has_them_all),
                 cmocka_unit_test(test_sinks),
+                cmocka_unit_test(test_counting),
                 cmocka_unit_test(test_kinds_of_events),
         };
 
