@@ -7,8 +7,9 @@
 #include <sys/statvfs.h>
 
 /*
- * Less than 1 MiB, or less than one percent where that is below a gigabyte; the same with 16 inodes, one
- * percent and 10,000. What only root may use does not count.
+ * Less than 1 MiB and than one part in twenty (so that a tiny file system is not short for ever), or less
+ * than one percent where that is below a gigabyte, or nothing at all; the same with 16 inodes, one percent
+ * and 10,000. What only root may use does not count.
  */
 bool space_is_short(const struct statvfs *fs);
 bool inodes_are_short(const struct statvfs *fs);

@@ -24,8 +24,9 @@ static void test_space(void **state)
                 { 1000000, 10000, false }, /* one percent exactly */
                 { 1000000, 9999, true },
                 { 1000000, 0, true },
-                { 1000, 255, true }, /* less than 1 MiB, whatever that is of it */
-                { 1000, 256, false },
+                { 4000, 199, true }, /* less than 1 MiB, and a twentieth */
+                { 4000, 200, false },
+                { 100000, 255, true },
                 { 10000000000, 300000, false }, /* little of much is still much */
                 { 10000000000, 262143, true },
                 { 0, 0, false }, /* does not count its blocks */
