@@ -94,7 +94,7 @@ static int on_block(void *userdata, const uint8_t *block, size_t len)
 /* The search is read back from text. */
 static int recall_search(Watch *w, const Recall *c)
 {
-        json_t *search = json_loads(c->search, JSON_REJECT_DUPLICATES, NULL);
+        json_t *search = json_parse(c->search, strlen(c->search));
         int r = search ? isolate_load(&w->search, search) : -EBADMSG;
 
         json_decref(search);
@@ -126,7 +126,7 @@ static int recall_take(Watch *w, Recall *c)
         if (r == 0 && c->search)
                 r = recall_search(w, c);
         if (r == 0 && c->culprits) {
-                w->culprits = json_loads(c->culprits, JSON_REJECT_DUPLICATES, NULL);
+                w->culprits = json_parse(c->culprits, strlen(c->culprits));
                 r = json_is_array(w->culprits) ? 0 : -EBADMSG;
         }
         return r;

@@ -131,7 +131,9 @@ int guard_marker_read(const GuardPaths *p, GuardMarker *ret)
         if (r < 0)
                 return err_trace(r);
 
-        json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        json_t *j = json_parse(text, len);
+        if (!j && errno == ENOMEM)
+                return err_origin(-ENOMEM);
         const char *incident = json_string_value(json_object_get(j, "incident"));
         r = incident ? 0 : err_origin(-EBADMSG);
         if (r == 0)

@@ -108,8 +108,8 @@ int embedded_record_read(const char *run_dir, const char *service, EmbeddedRecor
         if (r < 0)
                 return err_trace(r);
 
-        json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-        r = j ? record_parse(j, ret) : err_origin(-EBADMSG);
+        json_t *j = json_parse(text, len);
+        r = j ? record_parse(j, ret) : err_origin(errno == ENOMEM ? -ENOMEM : -EBADMSG);
         json_decref(j);
         return r;
 }

@@ -81,7 +81,9 @@ static int record_load(Spool *s, Shelved *q)
         r = file_read(q->fd, "message.json", RECORD_MAX, &text, &len);
         if (r < 0)
                 return r == -ENOENT ? SHELF_E_NONE : err_trace(r);
-        q->json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        q->json = json_parse(text, len);
+        if (!q->json && errno == ENOMEM)
+                return err_origin(-ENOMEM);
         service = json_string_value(json_object_get(q->json, "service"));
         if (!service || strcmp(service, s->service->name) != 0)
                 return SHELF_E_NONE;

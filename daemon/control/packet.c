@@ -84,7 +84,7 @@ static int join_append(PacketJoin *j, const char *data, size_t len)
 
 static int join_finish(const PacketJoin *j, bool *ret_ok, json_t **ret_body)
 {
-        json_t *message = json_loadb(j->text, j->len, JSON_REJECT_DUPLICATES, NULL), *body;
+        json_t *message = json_parse(j->text, j->len), *body;
         int ok, r;
 
         r = message && json_unpack(message, "{s:b, s:o}", "ok", &ok, "body", &body) == 0 ? 0 : -EBADMSG;
@@ -99,7 +99,7 @@ static int join_finish(const PacketJoin *j, bool *ret_ok, json_t **ret_body)
 int packet_join(PacketJoin *j, const char *packet, size_t len, int64_t *ret_id, bool *ret_ok,
                 json_t **ret_body)
 {
-        json_t *o = json_loadb(packet, len, JSON_REJECT_DUPLICATES, NULL);
+        json_t *o = json_parse(packet, len);
         json_int_t id, part;
         const char *data;
         size_t data_len;

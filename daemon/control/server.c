@@ -17,6 +17,7 @@
 #include "control/access.h"
 #include "control/connection.h"
 #include "control/packet.h"
+#include "model/json.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -171,15 +172,18 @@ static void on_packet(void *userdata, Connection *connection, const char *packet
                 client_refuse(c, 0, "the request is larger than 64 KiB");
                 return;
         }
-        request = json_loadb(packet, len, JSON_REJECT_DUPLICATES, NULL);
+        request = json_parse(packet, len);
+        if (!request) {
+                client_refuse(c, 0,
+                              errno == ENOMEM ? "out of memory: try again" : "the request is no valid JSON");
+                return;
+        }
         id = json_integer_value(json_object_get(request, "id"));
         verb = json_string_value(json_object_get(request, "verb"));
         args = json_object_get(request, "args");
         if (!args)
                 args = empty = json_object();
-        if (!request)
-                client_refuse(c, 0, "the request is no valid JSON");
-        else if (!verb || id <= 0 || !json_is_object(args))
+        if (!verb || id <= 0 || !json_is_object(args))
                 client_refuse(
                         c, id,
                         "a request is {\"id\": a number above 0, \"verb\": a string, \"args\": an object}");

@@ -34,7 +34,7 @@ static json_t *record_read(int dirfd, const char *directory, const char *id)
         if (asprintf(&name, "%s/message.json", id) < 0 || asprintf(&path, "%s/%s", directory, id) < 0 ||
             file_read(dirfd, name, RECORD_MAX, &text, &len) < 0)
                 return NULL;
-        j = json_loadb(text, len, 0, NULL);
+        j = json_parse(text, len);
         if (!json_is_object(j) || json_set_bytes(j, "quarantine", id) < 0 ||
             json_set_bytes(j, "path", path) < 0) {
                 json_decref(j);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "model/json.h"
 #include "record/trail.h"
 
 #include <string.h>
@@ -26,7 +27,7 @@ int records_read(const char *path, const char *needle, RecordHandler handler, vo
 
                 if (line.torn || (needle && !memmem(line.text, line.len, needle, strlen(needle))))
                         continue;
-                record = json_loadb(line.text, line.len, JSON_REJECT_DUPLICATES, NULL);
+                record = json_parse(line.text, line.len);
                 r = json_is_object(record) ? handler(userdata, record) : 0;
                 json_decref(record);
                 if (r < 0)

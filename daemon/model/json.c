@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,4 +100,106 @@ char *json_text(const json_t *j, size_t flags)
         }
         text[len] = '\0';
         return text;
+}
+
+/*
+ * --- reading ---
+ *
+ * jansson appends each byte of a token to a buffer and does not look whether that worked; if not, it copies
+ * what is behind the buffer until there is a quote. So while a text is read no allocation of jansson's fails:
+ * what malloc() refuses comes from a reserve that was made before. From then on the text has ended, so that
+ * little of it is needed, and whatever was made is thrown away.
+ */
+
+#define RESERVE_MORE 16384 /* what is allocated besides the one token: nodes, the first hash table */
+#define RESERVE_UNIT 16
+
+typedef struct Reading {
+        const char *text;
+        size_t len;
+        char *reserve, *free, *end;
+        bool failed;
+} Reading;
+
+static _Thread_local Reading *reading;
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+static json_malloc_t inner_malloc;
+static json_free_t inner_free;
+
+static void *guarded_malloc(size_t size)
+{
+        void *p = inner_malloc(size);
+        Reading *r = reading;
+
+        if (p || !r)
+                return p;
+        r->failed = true;
+        size = (size + RESERVE_UNIT - 1) / RESERVE_UNIT * RESERVE_UNIT;
+        if (size > (size_t)(r->end - r->free))
+                return NULL; /* no token is that long: jansson does look after the others */
+        p = r->free;
+        r->free += size;
+        return p;
+}
+
+static void guarded_free(void *p)
+{
+        const char *at = p;
+
+        if (!reading || at < reading->reserve || at >= reading->end)
+                inner_free(p);
+}
+
+/* Around whatever functions jansson was told to use. */
+static void guard_install(void)
+{
+        json_malloc_t m;
+        json_free_t f;
+
+        (void)pthread_mutex_lock(&guard_lock);
+        json_get_alloc_funcs(&m, &f);
+        if (m != guarded_malloc) {
+                inner_malloc = m;
+                inner_free = f;
+                json_set_alloc_funcs(guarded_malloc, guarded_free);
+        }
+        (void)pthread_mutex_unlock(&guard_lock);
+}
+
+/* One byte at a time: jansson is never ahead of what it has been able to keep. */
+static size_t next_byte(void *buffer, size_t size, void *userdata)
+{
+        Reading *r = userdata;
+
+        if (r->failed || r->len == 0 || size == 0)
+                return 0;
+        *(char *)buffer = *r->text++;
+        r->len--;
+        return 1;
+}
+
+json_t *json_parse(const char *text, size_t len)
+{
+        Reading r = { .text = text, .len = len };
+        size_t size = 2 * len + RESERVE_MORE;
+        json_t *j;
+
+        guard_install();
+        r.reserve = r.free = malloc(size);
+        if (!r.reserve) {
+                errno = ENOMEM;
+                return NULL;
+        }
+        r.end = r.reserve + size;
+        reading = &r;
+        j = json_load_callback(next_byte, &r, JSON_REJECT_DUPLICATES, NULL);
+        if (r.failed) {
+                json_decref(j);
+                j = NULL;
+        }
+        reading = NULL;
+        free(r.reserve);
+        if (!j)
+                errno = r.failed ? ENOMEM : EINVAL;
+        return j;
 }

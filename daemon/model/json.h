@@ -24,5 +24,12 @@ int json_get_bytes(const json_t *object, const char *key, char **ret);
  */
 char *json_text(const json_t *j, size_t flags);
 
+/*
+ * json_loadb() with duplicate keys refused, for any text. That one writes past its own buffer when memory
+ * runs out inside of a string; this one yields NULL. errno: EINVAL (no JSON), or ENOMEM, which says nothing
+ * of the text.
+ */
+json_t *json_parse(const char *text, size_t len);
+
 /* Takes @value even if it fails; a NULL @value is an ENOMEM of whoever made it. Return: 0 or -ENOMEM. */
 int json_set(json_t *object, const char *key, json_t *value);

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/proc.h"
 #include "base/text.h"
+#include "model/json.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -178,7 +179,9 @@ static int record_load(const ChildSource *c, ChildRecord *ret)
         int r = file_read(dirfd, c->name, FILE_MAX, &text, &len);
         if (r < 0)
                 return r;
-        json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        json_t *j = json_parse(text, len);
+        if (!j && errno == ENOMEM)
+                return err_origin(-ENOMEM);
         r = record_parse(j, ret);
         json_decref(j);
         return r;

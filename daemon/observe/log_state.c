@@ -255,7 +255,9 @@ int log_state_load(const LogStateSpec *spec, LogFamily *y, uint64_t *ret_seq, Lo
                 return LOG_STATE_E_NONE;
         if (r < 0)
                 return r == -ENOMEM ? err_trace(r) : LOG_STATE_E_DAMAGED;
-        state = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        state = json_parse(text, len);
+        if (!state && errno == ENOMEM)
+                return err_origin(-ENOMEM);
         r = state ? state_from_json(spec, state, y, pending) : LOG_STATE_E_DAMAGED;
         if (r == 0)
                 *ret_seq = (uint64_t)json_integer_value(json_object_get(state, "seq"));

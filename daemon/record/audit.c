@@ -88,7 +88,9 @@ int audit_head_read(int dirfd, AuditHead *ret)
                 return AUDIT_E_NONE;
         if (r < 0)
                 return r == -EFBIG ? -EBADMSG : err_trace(r);
-        j = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        j = json_parse(text, len);
+        if (!j && errno == ENOMEM)
+                return err_origin(-ENOMEM);
         r = j &&
                             json_unpack(j, "{s:I, s:I, s:I, s:s}", "seq", &seq, "commit", &commit, "first",
                                         &first, "hash", &hash) == 0 &&

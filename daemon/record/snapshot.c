@@ -107,7 +107,9 @@ static int snapshot_parse(const char *text, size_t len, Snapshot *ret)
 
         if (len == 0 || text[len - 1] != '\n' || chain_digest(text, len - 1, "sha256", digest) < 0)
                 return -EBADMSG;
-        j = json_loadb(text, len - 1, JSON_REJECT_DUPLICATES, NULL);
+        j = json_parse(text, len - 1);
+        if (!j && errno == ENOMEM)
+                return err_origin(-ENOMEM);
         if (j &&
             json_unpack(j, "{s:i, s:s, s:o, s:{s:I, s:I, s:o}}", "unjam", &version, "sha256", &said,
                         "snapshot", &state, "pending", "commit", &commit, "seq", &seq, "records",

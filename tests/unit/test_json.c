@@ -96,9 +96,52 @@ static void test_whole_text(void **state)
         assert_null(json_text(NULL, 0));
 }
 
+static unsigned left;
+
+static void *failing_malloc(size_t size)
+{
+        return left > 0 ? left--, malloc(size) : NULL;
+}
+
+/* jansson writes past its buffer when it cannot grow it: not here. (AddressSanitizer sees it.) */
+static void test_reading_without_memory(void **state)
+{
+        static const char text[] =
+                "{\"a key that is longer than what a buffer begins with\":"
+                "[\"a string that makes it grow once more, and the quote is the last\",1,2.5,"
+                "null,{\"b\":\"\\u00e9 and \\\"\"}]}";
+        json_t *j = json_parse(text, strlen(text));
+        unsigned failures = 0;
+
+        (void)state;
+        assert_int_equal(
+                json_array_size(json_object_get(j, "a key that is longer than what a buffer begins with")),
+                5);
+        json_decref(j);
+        json_set_alloc_funcs(failing_malloc, free);
+        for (unsigned n = 0;; n++) {
+                left = n;
+                j = json_parse(text, strlen(text));
+                if (j)
+                        break;
+                assert_int_equal(errno, ENOMEM);
+                assert_true(failures++ < 1000);
+        }
+        assert_true(failures > 10);
+        left = 1000;
+        json_decref(j);
+        json_set_alloc_funcs(malloc, free);
+        assert_null(json_parse("{\"a\":1,\"a\":2}", 15));
+        assert_int_equal(errno, EINVAL);
+        assert_null(json_parse(text, strlen(text) - 1));
+        assert_null(json_parse("", 0));
+        assert_null(json_parse("[1]x", 4));
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_reading_without_memory),
                 cmocka_unit_test(test_whole_text),
                 cmocka_unit_test(test_bytes),
                 cmocka_unit_test(test_refused),
