@@ -12,6 +12,7 @@
  *      spool_message     full records                  spool_move       files, in slices
  *      spool_quarantine  culprits, sealed              spool_shelf      quarantine, read
  *      spool_release     an operator's release, delete spool_purge      rebuildable files
+ *      spool_receipt     what those two did            spool_unshelve   a half done quarantine, undone
  *      spool_tidy        empty folders away            spool_probe      can this be renamed?
  *
  * On disk, below a store's HOLD (0700, on the store's mount, outside of every directory that a server scans):
@@ -21,6 +22,7 @@
  *      incidents/INCIDENT/STORE.manifest      what went with the last set-aside
  *      incidents/INCIDENT/rebuildable/PATH    purged, under its own absolute path
  *      quarantine/QID/message.json, files/N/PATH
+ *      receipts/QID/message.json              released or deleted last
  *
  * Several stores, and services, may share a HOLD.
  *
@@ -50,7 +52,8 @@
  *   nobody's file in H           a submitter finished in  goes back last, or stays          "foreign_held"
  *                                the exchanged directory  with an exchange
  *   Q.tmp without message.json   crash before the record  stays, is empty    a new one      -
- *   Q.tmp, files in S or H       crash while moving       as wanted          completed      quarantine too
+ *   Q.tmp, files in S or H       crash while moving,      its files to H,    completed      quarantine too
+ *                                or a disk that fails     then as wanted
  *   Q                            sealed                   stays              its QID        quarantine
  *   Q, some files in S           crash in a release       stays              completed      both
  *   Q.del                        crash in a delete        stays              -              -

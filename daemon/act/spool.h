@@ -110,6 +110,9 @@ int spool_messages(Spool *s, const char *incident, const Roster *roster, const M
  */
 int spool_release(Spool *s, const char *quarantine, const char *target, Message *ret, SpoolReport *report);
 int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *report);
+/* What the last release or delete on this service has done, if it was that of @quarantine; else
+ * SPOOL_E_NONE. For one that ended before it could say so. @ret is the caller's. */
+int spool_receipt(Spool *s, const char *quarantine, Message *ret);
 
 /* Removes the incident's empty folders in hold. What is not empty stays and is named in the report. */
 int spool_tidy(Spool *s, const char *incident, SpoolReport *report);

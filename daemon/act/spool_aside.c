@@ -90,13 +90,12 @@ static int store_swift(Spool *s, size_t store, const SpoolPlacement *p)
 
 int spool_set_aside(Spool *s, const char *incident, Roster *roster, size_t store, SpoolReport *report)
 {
-        const SpoolPlacement p = { .incident = incident, .roster = roster, .report = report };
+        SpoolPlacement p = { .incident = incident, .roster = roster, .report = report };
+        int r = 0;
 
         if (!spool_name_ok(incident) || (store != STORE_ALL && store >= s->n_stores))
                 return err_origin(-EINVAL);
-        for (size_t i = 0; i < s->n_stores; i++) {
-                int r;
-
+        for (size_t i = 0; r >= 0 && i < s->n_stores; i++) {
                 if (store != STORE_ALL && store != i)
                         continue;
                 r = store_swift(s, i, &p);
@@ -106,8 +105,7 @@ int spool_set_aside(Spool *s, const char *incident, Roster *roster, size_t store
                                 (void)json_object_del(report->data, "fallback");
                         r = spool_store_place(s, i, &p);
                 }
-                if (r < 0)
-                        return err_trace(r);
         }
-        return 0;
+        message_set_deinit(&p.half);
+        return r < 0 ? err_trace(r) : 0;
 }

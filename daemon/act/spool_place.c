@@ -5,7 +5,8 @@
  * each file where it belongs, exchange a directory with its tree in hold where that leaves fewer files to
  * rename, and rename the rest. Because it starts from what the disk shows, it is its own repair: called again
  * after a crash at any point, or with another set, it does what is missing. A message whose files a crash
- * left on both sides is completed.
+ * left on both sides is completed; one that a quarantine left half done is made whole first
+ * (spool_unshelve.c).
  *
  * When to exchange: if fewer renames follow than without it. At the end of an incident, when all goes back,
  * the original directory is preferred, so that the server has the very directory it had before. Never, if
@@ -43,6 +44,12 @@ static bool is_held(const SpoolPlacement *p, uint32_t message)
         return !p->held || message_set_has(p->held, message);
 }
 
+/* Half of it lies in a quarantine that cannot be finished or undone now: where the rest is, it stays. */
+static bool is_half(const SpoolPlacement *p, uint32_t message)
+{
+        return message_set_has(&p->half, message);
+}
+
 /* Where each file belongs, and how much that is for each directory. */
 static void items_decide(const SpoolPlacement *p, SpoolList *l, Load *loads)
 {
@@ -52,7 +59,9 @@ static void items_decide(const SpoolPlacement *p, SpoolList *l, Load *loads)
 
                 if (item->message == SPOOL_NOBODY)
                         continue;
-                if (!is_held(p, item->message))
+                if (is_half(p, item->message))
+                        item->wanted = item->side;
+                else if (!is_held(p, item->message))
                         item->wanted = SIDE_STORE;
                 else if (item->side == SIDE_STORE && !is_live(p))
                         item->wanted = SIDE_HOLD;
@@ -183,7 +192,7 @@ static int list_place(SpoolTrees *t, SpoolList *l, const Load *loads, const Spoo
         return 0;
 }
 
-int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p)
+int spool_store_place(Spool *s, size_t store, SpoolPlacement *p)
 {
         _cleanup_(spool_trees_close) SpoolTrees t = { .incident = -1, .folder = -1 };
         _cleanup_(spool_list_deinit) SpoolList l = {};
@@ -194,7 +203,9 @@ int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p)
         r = spool_trees_open(&t, s, store, p->incident, p->report);
         if (r < 0)
                 return err_trace(r);
-        r = spool_list_collect(&l, &t, &how);
+        r = spool_unshelve(&t, p->incident, p->roster, &p->half, p->report);
+        if (r == 0)
+                r = spool_list_collect(&l, &t, &how);
         if (r < 0)
                 return err_trace(r);
         loads = calloc(t.n, sizeof(loads[0]));
@@ -211,23 +222,19 @@ int spool_place(Spool *s, const char *incident, Roster *roster, const MessageSet
 {
         static const MessageSet nothing;
         /* Inside, none at all means all. */
-        const SpoolPlacement p = {
+        SpoolPlacement p = {
                 .incident = incident,
                 .roster = roster,
                 .held = held ? held : &nothing,
                 .report = report,
         };
+        int r = 0;
 
         if (!spool_name_ok(incident) || (store != STORE_ALL && store >= s->n_stores))
                 return err_origin(-EINVAL);
-        for (size_t i = 0; i < s->n_stores; i++) {
-                int r;
-
-                if (store != STORE_ALL && store != i)
-                        continue;
-                r = spool_store_place(s, i, &p);
-                if (r < 0)
-                        return err_trace(r);
-        }
-        return 0;
+        for (size_t i = 0; r == 0 && i < s->n_stores; i++)
+                if (store == STORE_ALL || store == i)
+                        r = spool_store_place(s, i, &p);
+        message_set_deinit(&p.half);
+        return err_trace(r);
 }

@@ -286,10 +286,11 @@ typedef struct SpoolPlacement {
         const char *incident;
         Roster *roster;
         const MessageSet *held; /* NULL: all */
+        MessageSet half;        /* those that stay where they are (spool_unshelve); the caller's */
         SpoolReport *report;
 } SpoolPlacement;
 
-int spool_store_place(Spool *s, size_t store, const SpoolPlacement *p);
+int spool_store_place(Spool *s, size_t store, SpoolPlacement *p);
 
 /* --- spool_message.c: full records --- */
 
@@ -308,6 +309,7 @@ int spool_record(SpoolTrees *t, const SpoolList *l, const Roster *roster, uint32
 
 typedef struct Shelved {
         size_t store; /* where it came from; SIZE_MAX: no store of that name is configured any more */
+        size_t home;  /* of the store in whose hold it was found */
         int shelf;    /* HOLD/quarantine */
         int fd;       /* HOLD/quarantine/QID[.tmp], or -1 */
         char *id;     /* QID */
@@ -337,3 +339,23 @@ int shelf_open(const Spool *s, const SpoolStore *store, bool make);
 int shelf_split(const Shelved *q, size_t i, size_t *ret_dir, const char **ret_path);
 /* Is file @i inside of a directory that the record has as well, so that it moves with it? */
 bool shelf_is_inside(const Shelved *q, size_t i);
+/* Removes files/, durably: its directories, with @files all that is in them. -ENOTEMPTY: a file is left. */
+int shelf_clear(Disk *disk, const Shelved *q, bool files);
+/* Removes message.json and the folder, @name in @dirfd, that is empty otherwise. */
+int shelf_drop(Disk *disk, int dirfd, const Shelved *q, const char *name);
+
+/* --- spool_receipt.c: what an operator's release or delete did --- */
+
+/* The cleared folder @name of @q becomes the receipt of what was done. */
+int receipt_make(Spool *s, const Shelved *q, const char *name);
+/* Receipts of this service: they have been read, or never will be. What cannot be removed stays. */
+void receipts_forget(Spool *s);
+
+/* --- spool_unshelve.c: quarantines that were begun and not sealed --- */
+
+/*
+ * Their files of @incident in this store go back to hold. @ret gains the roster indices of those of which a
+ * file had to stay: only half of such a message is in store and hold.
+ */
+int spool_unshelve(SpoolTrees *t, const char *incident, const Roster *roster, MessageSet *ret,
+                   SpoolReport *report);

@@ -5,8 +5,8 @@
  * replace anything; first it looks whether every name is free, so that a message goes back whole or not at
  * all (-EEXIST). A hash directory that has vanished is made again like its parent. With a target, the files
  * go there instead, under their path below the store's directory (below its number, should two of them be
- * alike). Afterwards the empty folder and message.json, which are ours, are removed. After a crash the same
- * call goes on: a file that is no longer in quarantine is in the store.
+ * alike). Afterwards the folder, empty but for message.json, becomes the receipt (spool_receipt.c). After a
+ * crash the same call goes on: a file that is no longer in quarantine is in the store.
  *
  * spool_delete() is the only place where mail is unlinked. The folder is renamed to QID.del first, so that
  * half a message can never be released. Test: tests/unit/test_spool_release.c.
@@ -42,70 +42,20 @@ static int quarantine_find(Spool *s, const char *id, const char *suffix, Shelved
                 if (shelf < 0)
                         return err_trace(shelf);
                 r = shelf_load(s, shelf, name, ret);
+                ret->home = i;
                 if (r != SHELF_E_NONE)
                         return err_trace(r);
         }
         return SHELF_E_NONE;
 }
 
-/* --- taking the folder away --- */
-
-static int tree_remove(Disk *disk, int dirfd, const char *name, bool files, unsigned depth);
-
-/* Everything in @fd, which is consumed; only directories unless @files. */
-static int tree_empty(Disk *disk, int fd, bool files, unsigned depth)
-{
-        _cleanup_(closedirp) DIR *dir = NULL;
-        const struct dirent *e;
-        int r = dir_stream(fd, &dir);
-
-        if (r < 0)
-                return err_trace(r);
-        while (errno = 0, (e = readdir(dir)) != NULL) {
-                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-                        continue;
-                r = tree_remove(disk, dirfd(dir), e->d_name, files, depth + 1);
-                if (r < 0)
-                        return err_trace(r);
-        }
-        return errno > 0 ? err_origin(-errno) : 0;
-}
-
-/* Removes @name and all below it. Without @files a file is left and makes its directories -ENOTEMPTY. */
-static int tree_remove(Disk *disk, int dirfd, const char *name, bool files, unsigned depth)
-{
-        int fd, r;
-
-        if (depth > 2 * SPOOL_DEPTH_MAX)
-                return err_origin(-ELOOP);
-        fd = dir_open_beneath(dirfd, name);
-        if (fd == -ENOTDIR || fd == -ELOOP) {
-                r = files ? disk_remove(disk, dirfd, name, 0) : 0;
-                return r == -ENOENT ? 0 : err_trace(r);
-        }
-        if (fd < 0)
-                return fd == -ENOENT ? 0 : err_trace(fd);
-        r = tree_empty(disk, fd, files, depth);
-        if (r == 0)
-                r = disk_remove(disk, dirfd, name, AT_REMOVEDIR);
-        return r == -ENOENT ? 0 : err_trace(r);
-}
-
-/* The folder itself: files/ first, so that message.json is there as long as a file is. */
-static int folder_remove(Disk *disk, const Shelved *q, const char *name, bool files)
+/* Nothing is left of it but its record: that becomes the receipt. Mail goes with it only if @files. */
+static int folder_remove(Spool *s, const Shelved *q, const char *name, bool files)
 {
         int r;
 
-        r = tree_remove(disk, q->fd, "files", files, 0);
-        if (r == 0)
-                r = disk_sync(disk, q->fd);
-        if (r == 0)
-                r = disk_remove(disk, q->fd, "message.json", 0);
-        if (r == 0)
-                r = disk_remove(disk, q->shelf, name, AT_REMOVEDIR);
-        if (r == 0)
-                r = disk_sync(disk, q->shelf);
-        return err_trace(r);
+        r = shelf_clear(s->disk, q, files);
+        return r < 0 ? err_trace(r) : err_trace(receipt_make(s, q, name));
 }
 
 /* --- going back --- */
@@ -343,11 +293,12 @@ int spool_release(Spool *s, const char *quarantine, const char *target, Message 
                 return not_there(report, quarantine);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot read the record of", quarantine, NULL);
+        receipts_forget(s);
         r = release_do(&l, target);
         free(l.roots);
         if (r < 0)
                 return err_trace(r);
-        r = folder_remove(s->disk, &q, q.id, false);
+        r = folder_remove(s, &q, q.id, false);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "released, but something is left in", quarantine,
                                   NULL);
@@ -369,6 +320,7 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
                 return not_there(report, quarantine);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot read the record of", quarantine, NULL);
+        receipts_forget(s);
         if (asprintf(&name, "%s.del", q.id) < 0)
                 return err_origin(-ENOMEM);
         if (q.sealed) {
@@ -378,7 +330,7 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
                 if (r < 0)
                         return spool_fail(report, err_trace(r), "cannot delete", quarantine, NULL);
         }
-        r = folder_remove(s->disk, &q, name, true);
+        r = folder_remove(s, &q, name, true);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot delete all of", quarantine, NULL);
         *ret = q.message;

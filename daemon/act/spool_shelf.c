@@ -17,6 +17,7 @@
 
 #include "model/json.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,4 +197,65 @@ bool shelf_is_inside(const Shelved *q, size_t i)
                         return true;
         }
         return false;
+}
+
+/* --- taking a folder away --- */
+
+static int tree_remove(Disk *disk, int dirfd, const char *name, bool files, unsigned depth);
+
+/* Everything in @fd, which is consumed; only directories unless @files. */
+static int tree_empty(Disk *disk, int fd, bool files, unsigned depth)
+{
+        _cleanup_(closedirp) DIR *dir = NULL;
+        const struct dirent *e;
+        int r = dir_stream(fd, &dir);
+
+        if (r < 0)
+                return err_trace(r);
+        while (errno = 0, (e = readdir(dir)) != NULL) {
+                if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+                        continue;
+                r = tree_remove(disk, dirfd(dir), e->d_name, files, depth + 1);
+                if (r < 0)
+                        return err_trace(r);
+        }
+        return errno > 0 ? err_origin(-errno) : 0;
+}
+
+/* Removes @name and all below it. Without @files a file is left and makes its directories -ENOTEMPTY. */
+static int tree_remove(Disk *disk, int dirfd, const char *name, bool files, unsigned depth)
+{
+        int fd, r;
+
+        if (depth > 2 * SPOOL_DEPTH_MAX)
+                return err_origin(-ELOOP);
+        fd = dir_open_beneath(dirfd, name);
+        if (fd == -ENOTDIR || fd == -ELOOP) {
+                r = files ? disk_remove(disk, dirfd, name, 0) : 0;
+                return r == -ENOENT ? 0 : err_trace(r);
+        }
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : err_trace(fd);
+        r = tree_empty(disk, fd, files, depth);
+        if (r == 0)
+                r = disk_remove(disk, dirfd, name, AT_REMOVEDIR);
+        return r == -ENOENT ? 0 : err_trace(r);
+}
+
+int shelf_clear(Disk *disk, const Shelved *q, bool files)
+{
+        int r;
+
+        r = tree_remove(disk, q->fd, "files", files, 0);
+        return r < 0 ? err_trace(r) : err_trace(disk_sync(disk, q->fd));
+}
+
+int shelf_drop(Disk *disk, int dirfd, const Shelved *q, const char *name)
+{
+        int r;
+
+        r = disk_remove(disk, q->fd, "message.json", 0);
+        if (r == 0)
+                r = disk_remove(disk, dirfd, name, AT_REMOVEDIR);
+        return r < 0 ? err_trace(r) : err_trace(disk_sync(disk, dirfd));
 }

@@ -194,6 +194,10 @@ static int work_operate(Task *t)
                 r = spool_release(t->owner->spool, a->quarantine, a->target, &t->messages[0], &report);
         if (r == SPOOL_E_NONE && a->again) { /* it was done, and unjamd ended before it could say so */
                 free(report.detail);
+                r = spool_receipt(t->owner->spool, a->quarantine, &t->messages[0]);
+                if (r < 0)
+                        return r;
+                t->n_messages = r == 0;
                 return json_set(t->data, "already", json_true());
         }
         if (r == SPOOL_E_NONE)

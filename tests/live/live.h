@@ -77,8 +77,8 @@ typedef struct Live {
 
         /* unjamd. */
         unsigned lives;
-        bool requested; /* the operator has asked, and has an answer */
-        bool answer_ok;
+        bool requested;      /* the operator has asked, and has an answer */
+        char asked_for[256]; /* the incident or the message in quarantine; "" as long as nothing was asked */
         unsigned long calls; /* of the last life, of the armed kinds */
         bool fired;
         char wrong[256]; /* a promise that was broken; "" if none */

@@ -248,8 +248,9 @@ static void on_answer(ControlReply *reply, bool ok, json_t *body)
         (void)reply;
         f->asked = false;
         f->ask_at = f->l->now + ASK_PERIOD;
-        if (ok)
-                f->l->requested = f->l->answer_ok = true;
+        /* An error is no answer: he asks again, until it is done, or was. */
+        if (ok || strstr(json_string_value(json_object_get(body, "error")) ?: "", "nothing is in quarantine"))
+                f->l->requested = true;
         json_decref(body);
 }
 
@@ -280,12 +281,11 @@ static void operator_turn(Life *f)
         Live *l = f->l;
         bool restores = l->config.request == LIVE_RESTORE;
         ControlRequest request = { .verb = verbs[l->config.request], .may_act = true, .peer = "uid 0 pid 1" };
-        char name[256];
         json_t *args;
 
         f->ask_at = l->now + ASK_PERIOD;
-        if (!first_in(l, restores ? "incidents" : "quarantine", name)) {
-                l->requested = true; /* a life that was ended before it could answer */
+        if (!l->asked_for[0] && !first_in(l, restores ? "incidents" : "quarantine", l->asked_for)) {
+                l->requested = true; /* nothing is there */
                 return;
         }
         for (unsigned k = 0; k < l->n_messages; k++) {
@@ -295,7 +295,7 @@ static void operator_turn(Life *f)
                 if (l->config.request != LIVE_DELETE)
                         m->poison = LIVE_GOOD; /* somebody has mended the server */
         }
-        args = json_pack("{s:s, s:s}", "service", "imc", restores ? "incident" : "id", name);
+        args = json_pack("{s:s, s:s}", "service", "imc", restores ? "incident" : "id", l->asked_for);
         request.args = args;
         f->reply.answer = on_answer;
         f->asked = true;

@@ -14,6 +14,7 @@ typedef struct Trail {
         unsigned opened, closed;
         json_t *quarantined; /* "STORE/ID" -> QID */
         json_t *intents;     /* "INCIDENT/SEQ" */
+        json_t *operated;    /* "STORE/ID" that an operator released or deleted */
         char *wrong;
         char *result;
 } Trail;
@@ -57,6 +58,31 @@ static void take_quarantined(Trail *t, const json_t *data)
         (void)json_object_set(t->quarantined, key, json_object_get(data, "quarantine"));
 }
 
+/* Whatever happened between the last file and its record: once. */
+static void take_operated(Trail *t, const json_t *data)
+{
+        char key[300];
+
+        snprintf(key, sizeof(key), "%s/%s", string_of(data, "store"), string_of(data, "id"));
+        if (json_object_get(t->operated, key))
+                snprintf(t->wrong, 256, "%.200s was released or deleted twice", key);
+        (void)json_object_set_new(t->operated, key, json_true());
+}
+
+/* What the operator asked for, and was told that it is done, is on record. */
+static void check_operated(const Live *l, const Trail *t)
+{
+        const char *key;
+        json_t *qid;
+
+        if (!l->requested || (l->config.request != LIVE_RELEASE && l->config.request != LIVE_DELETE))
+                return;
+        json_object_foreach(t->quarantined, key,
+                            qid) if (strcmp(json_string_value(qid) ?: "", l->asked_for) == 0 &&
+                                     !json_object_get(t->operated, key))
+                snprintf(t->wrong, 256, "%.200s was released or deleted without a record", key);
+}
+
 static void take_intent(Trail *t, const json_t *record)
 {
         const json_t *seq = json_object_get(json_object_get(record, "data"), "action_seq");
@@ -82,6 +108,8 @@ static void take_line(Trail *t, const char *line)
                 take_closed(t, json_object_get(j, "data"));
         else if (strcmp(event, "message.quarantined") == 0)
                 take_quarantined(t, json_object_get(j, "data"));
+        else if (strcmp(event, "message.released") == 0 || strcmp(event, "message.deleted") == 0)
+                take_operated(t, json_object_get(j, "data"));
         else if (strcmp(event, "intent") == 0)
                 take_intent(t, j);
         json_decref(j);
@@ -89,9 +117,11 @@ static void take_line(Trail *t, const char *line)
 
 bool live_trail(Live *l, bool closed, char result[32], char wrong[256])
 {
-        Trail t = {
-                .quarantined = json_object(), .intents = json_object(), .wrong = wrong, .result = result
-        };
+        Trail t = { .quarantined = json_object(),
+                    .intents = json_object(),
+                    .operated = json_object(),
+                    .wrong = wrong,
+                    .result = result };
         char path[PATH_MAX], state[PATH_MAX], *line = NULL;
         VerifyResult v = { 0 };
         size_t size = 0;
@@ -115,6 +145,9 @@ bool live_trail(Live *l, bool closed, char result[32], char wrong[256])
         free(line);
         if (!wrong[0] && closed && t.opened != t.closed)
                 snprintf(wrong, 256, "%u incidents were opened, %u closed", t.opened, t.closed);
+        if (!wrong[0] && closed)
+                check_operated(l, &t);
+        json_decref(t.operated);
         json_decref(t.quarantined);
         json_decref(t.intents);
         return !wrong[0];
