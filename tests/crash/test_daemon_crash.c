@@ -15,8 +15,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -64,17 +62,5 @@ static void test_kind(void **state)
 
 int main(void)
 {
-        struct CMUnitTest *tests = calloc(n_kinds, sizeof(*tests));
-        int r;
-
-        if (access("/dev/shm", W_OK) == 0)
-                (void)setenv("TMPDIR", "/dev/shm", 0);
-        for (unsigned i = 0; i < n_kinds; i++)
-                tests[i] = (struct CMUnitTest){ .name = kinds[i].name,
-                                                .test_func = test_kind,
-                                                .initial_state = (void *)(kinds + i) };
-        r = _cmocka_run_group_tests("daemon_crash", tests, n_kinds, NULL, NULL);
-        tally_print();
-        free(tests);
-        return r;
+        return kinds_main("daemon_crash", test_kind);
 }

@@ -16,7 +16,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -84,8 +83,7 @@ int main(void)
         const struct CMUnitTest tests[] = { cmocka_unit_test(test_cuts) };
         int r;
 
-        if (access("/dev/shm", W_OK) == 0)
-                (void)setenv("TMPDIR", "/dev/shm", 0);
+        in_memory();
         r = cmocka_run_group_tests_name("power_cut", tests, set_up, tear_down);
         tally_print();
         return r;

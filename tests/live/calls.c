@@ -1,8 +1,8 @@
 /*
  * calls - see calls.h; the other half is the list of --wrap options in tests/CMakeLists.txt
  *
- * The power cut is an undo log. Each change since the last sync that covers it (of the file for its bytes, of
- * one of the directories for a name) is taken back or kept by the throw of a coin, the last one first, so
+ * The power cut is an undo log. Each change that no sync has covered since (of the file for its bytes, of one
+ * of the directories for a name) is taken back or kept by the throw of a coin, the last one first, so
  * that any subset may be lost; a write may also stay in part. What cannot be taken back any more (a directory
  * that has got entries meanwhile, a file that the server has consumed) stays: the tree is always one that
  * could be. What a rename replaced or an unlink removed is linked to a place of its own beforehand.
@@ -48,7 +48,7 @@ typedef struct Undo {
         char old[256], new[256];
         unsigned flags;
         off_t size, written;
-        bool synced;
+        struct stat st[2]; /* of from and to: which is which */
 } Undo;
 
 static struct {
@@ -129,7 +129,7 @@ static void take_back(const Undo *u)
 static void cut_now(void)
 {
         for (size_t i = state.n_undo; i > 0; i--)
-                if (!state.undo[i - 1].synced && rand_r(&state.c.seed) % 2)
+                if (rand_r(&state.c.seed) % 2)
                         take_back(state.undo + i - 1);
         _exit(CALLS_EXIT);
 }
@@ -149,27 +149,38 @@ static Undo *remember(Undo u)
         }
         u.from = fcntl(u.from, F_DUPFD_CLOEXEC, 0);
         u.to = u.to < 0 ? -1 : fcntl(u.to, F_DUPFD_CLOEXEC, 0);
+        (void)__real_fstat64(u.from, u.st);
+        if (u.to >= 0)
+                (void)__real_fstat64(u.to, u.st + 1);
         state.undo[state.n_undo] = u;
         return state.undo + state.n_undo++;
 }
 
-static bool is_same(int fd, const struct stat *st)
+static bool is_same(int fd, const struct stat *a, const struct stat *b)
 {
-        struct stat other;
-
-        return fd >= 0 && __real_fstat64(fd, &other) == 0 && other.st_ino == st->st_ino &&
-               other.st_dev == st->st_dev;
+        return fd >= 0 && a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
+/* What a sync covers can't be lost any more: it is forgotten. */
 static void synced(int fd)
 {
         struct stat st;
+        size_t n = 0;
 
         if (state.c.how != CALLS_POWER || __real_fstat64(fd, &st) < 0)
                 return;
-        for (size_t i = 0; i < state.n_undo; i++)
-                if (is_same(state.undo[i].from, &st) || is_same(state.undo[i].to, &st))
-                        state.undo[i].synced = true;
+        for (size_t i = 0; i < state.n_undo; i++) {
+                const Undo *u = state.undo + i;
+
+                if (!is_same(u->from, u->st, &st) && !is_same(u->to, u->st + 1, &st)) {
+                        state.undo[n++] = *u;
+                        continue;
+                }
+                close(u->from);
+                if (u->to >= 0)
+                        close(u->to);
+        }
+        state.n_undo = n;
 }
 
 /* Keeps what a call is about to remove. The name in the grave is written to @ret. */

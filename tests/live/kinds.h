@@ -45,3 +45,7 @@ extern Tally tally;
 void tally_print(void);
 
 unsigned from_environment(const char *name, unsigned otherwise);
+/* Trees are made in memory, unless TMPDIR says otherwise: a sync there costs nothing. */
+void in_memory(void);
+/* main() of a program with one test for each kind, which is its initial state. */
+int kinds_main(const char *name, void (*test)(void **state));
