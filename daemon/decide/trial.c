@@ -5,21 +5,20 @@
  *
  *  - fails at once when the service dies or diagnose sees a fault;
  *  - fails as a hang when mail waits and none has moved for the hang limit. The limit is learned: eight times
- * the longest time one delivery took so far (`patience`), within [3 settle, stall_after]: a second hang is
- * not waited for as long as the first; without stall_after only probes find a hang;
+ *    the longest time one delivery took so far (`patience`), within [3 settle, stall_after]: a second hang is
+ *    not waited for as long as the first; without stall_after only probes find a hang;
  *  - is healthy when the service has been up for `settle`, and all waiting mail is gone and has been for
- * `settle`;
+ *    `settle`;
  *  - is healthy when mail is left, but nothing has moved for the quiet time: twice the time that the failure
- * took before
- *    (`failing_after`), at least `settle`. What is left was survived (deferred mail rightly waits). If a hang
- * is what is looked for, standing still with mail waiting is the failure, and this rule does not apply;
- *  - silence that something else explains (it waits for another host, a disk, or the host is short of CPU
- *  or memory) is
- *    neither a hang nor a failure: what is left then counts as survived after the quiet time;
+ *    took before (`failing_after`), at least `settle`. What is left was survived (deferred mail rightly
+ *    waits). If a hang is what is looked for, standing still with mail waiting is the failure, and this rule
+ *    does not apply;
+ *  - silence that something else explains (it waits for another host, a disk, or the host is short of CPU or
+ *    memory) is neither a hang nor a failure: what is left then counts as survived after the quiet time;
  *  - in VERIFYING, is healthy after `verify`, whatever moves.
  *
  * The empty store of a baseline is the second case with twice failing_after instead of settle: a crash that
- * comes late must have had its time.
+ * comes late must have had its time. Test: tests/unit/test_trial.c.
  */
 #include "decide/trial.h"
 
