@@ -95,8 +95,8 @@ void engine_observe(Engine *e, size_t service, const Observation *o);
 void engine_tick(Engine *e);
 /* A request of an operator. */
 void engine_handle(Engine *e, const ControlRequest *request, ControlReply *reply);
-/* A worker has waited for a disk since @since (monotonic) and has not come back: a host condition, alerted.
- */
+/* A worker has waited for a disk since @since (monotonic) and has not come back: a host
+ * condition, alerted. */
 void engine_disk_stuck(Engine *e, const char *what, usec_t since);
 /* A record that concerns the daemon as a whole (config.loaded ...). @members is stolen. */
 int engine_record(Engine *e, AuditEvent event, json_t *members);

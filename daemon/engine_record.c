@@ -124,8 +124,8 @@ static json_t *next_commands(const Watch *w, const Ledger *l)
         return next;
 }
 
-/* When the first held or quarantined message expires: the store's queue_lifetime after the incident opened.
- */
+/* When the first held or quarantined message expires: the store's queue_lifetime after the
+ * incident opened. */
 static json_t *oldest_expires(const Watch *w, const Ledger *l)
 {
         usec_t lifetime = USEC_INFINITY;

@@ -240,8 +240,8 @@ void watch_gate_again(Watch *w);
 /* engine_record.c */
 /* done, total and, if it can be told, remaining_ms of the action under way; NULL if it counts nothing. */
 json_t *watch_progress(Watch *w);
-/* Appends a record to those that wait for the next commit. @members is stolen, NULL on error means -ENOMEM.
- */
+/* Appends a record to those that wait for the next commit. @members is stolen, NULL on error
+ * means -ENOMEM. */
 int watch_record(Watch *w, AuditEvent event, json_t *members);
 int watch_record_symptom(Watch *w, const Symptom *s);
 json_t *watch_closed_members(Watch *w);

@@ -43,8 +43,8 @@ void guard_marker_deinit(GuardMarker *m);
 
 #define GUARD_E_NONE 1
 
-/* Return: 0, GUARD_E_NONE if there is no marker, or a negated errno (-EBADMSG: it is there, but unreadable).
- */
+/* Return: 0, GUARD_E_NONE if there is no marker, or a negated errno (-EBADMSG: it is there,
+ * but unreadable). */
 int guard_marker_read(const GuardPaths *p, GuardMarker *ret);
 /* Is there one? A single look that may wait for a disk: for the start of the daemon. */
 bool guard_marker_exists(const GuardPaths *p);

@@ -31,8 +31,8 @@ struct ManagerBase {
         int procfd;
         Leftovers *leftovers;
 
-        /* The control groups of the service, as paths; guarded by @lock, for processes() runs in any thread.
-         */
+        /* The control groups of the service, as paths; guarded by @lock, for processes() runs in
+         * any thread. */
         pthread_mutex_t lock;
         char **cgroups;
 

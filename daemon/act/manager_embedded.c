@@ -197,8 +197,8 @@ static void start_died(EmbeddedManager *m)
 {
         siginfo_t si = { 0 };
 
-        /* WNOWAIT: the observer reaps it. The group stays for the next start, which looks who is left in it.
-         */
+        /* WNOWAIT: the observer reaps it. The group stays for the next start, which looks who is left
+         * in it. */
         int r = waitid(P_PIDFD, (id_t)m->child.pidfd, &si, WEXITED | WNOWAIT | WNOHANG);
         start_reset(m);
         if (r < 0 || si.si_pid == 0)
@@ -294,8 +294,8 @@ static int record_new(EmbeddedManager *m, char *cgroup, ProcId id)
         m->record = record;
         pthread_mutex_unlock(&m->base.lock);
         m->has_record = true;
-        /* A main process of ours that nobody reaped (the observer was not there) is no longer the main one.
-         */
+        /* A main process of ours that nobody reaped (the observer was not there) is no longer the
+         * main one. */
         if (old.main.pid > 0)
                 (void)waitid(P_PID, (id_t)old.main.pid, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
         embedded_record_deinit(&old);

@@ -28,8 +28,8 @@ int embedded_record_copy(EmbeddedRecord *dst, const EmbeddedRecord *src);
 
 #define EMBEDDED_RECORD_E_NONE 1
 
-/* Return: 0, EMBEDDED_RECORD_E_NONE if there is none of this boot, or a negated errno (-EBADMSG: unreadable).
- */
+/* Return: 0, EMBEDDED_RECORD_E_NONE if there is none of this boot, or a negated errno
+ * (-EBADMSG: unreadable). */
 int embedded_record_read(const char *run_dir, const char *service, EmbeddedRecord *ret);
 /* Replaces it whole. */
 int embedded_record_write(const char *run_dir, const char *service, const EmbeddedRecord *r);

@@ -73,8 +73,8 @@ static void start_over(SystemdManager *m)
         systemd_finish(m, RESULT_DONE, REASON_ACTION_DONE, NULL);
 }
 
-/* Looks at the unit after its job. Return: true if it is up; else the call has ended, or goes on by itself.
- */
+/* Looks at the unit after its job. Return: true if it is up; else the call has ended, or goes on
+ * by itself. */
 static bool start_look(SystemdManager *m, void (*again)(SystemdManager *m))
 {
         const UnitInfo *u = &m->units[m->index].info;

@@ -52,8 +52,8 @@ typedef struct BusFailure {
 } BusFailure;
 
 typedef struct UnitFetch UnitFetch;
-/* @info is the callee's to keep (it takes the content and leaves zeros) or to leave; NULL if @failure is set.
- */
+/* @info is the callee's to keep (it takes the content and leaves zeros) or to leave; NULL if @failure
+ * is set. */
 typedef void (*UnitFetched)(void *userdata, UnitInfo *info, const BusFailure *failure);
 /* Loads the unit if need be, and reads it. Return: 0 or a negated errno. */
 int unit_fetch_new(UnitFetch **ret, const SystemdBus *bus, const char *name, UnitFetched done,

@@ -15,8 +15,8 @@ typedef struct NullActuator {
         Actuator *real;
 } NullActuator;
 
-/* The first start of an embedded service is no recovery: it belongs to no incident, and is done in any mode.
- */
+/* The first start of an embedded service is no recovery: it belongs to no incident, and is done in
+ * any mode. */
 static bool is_harmless(const Action *a)
 {
         return a->kind == ACTION_COLLECT || a->kind == ACTION_CLOSE ||

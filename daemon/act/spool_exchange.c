@@ -33,8 +33,8 @@ static void items_exchange(SpoolList *l, size_t d)
         for (size_t i = 0; i < l->n_items; i++)
                 if (l->items[i].dir == d && l->items[i].side != SIDE_SPARE) {
                         l->items[i].side = (uint8_t)side_opposite(l->items[i].side);
-                        /* What is no message's goes with its directory: that is where its maker looks for it.
-                         */
+                        /* What is no message's goes with its directory: that is where its maker looks
+                         * for it. */
                         if (l->items[i].message == SPOOL_NOBODY)
                                 l->items[i].wanted = l->items[i].side;
                 }

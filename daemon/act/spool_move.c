@@ -114,8 +114,8 @@ static bool same_group(const Mover *m, const SpoolItem *i)
         return n == folder_len(q) && memcmp(p, q, n) == 0;
 }
 
-/* Says why @i stays and keeps the rest of its message with it: not of the one that came under its name later.
- */
+/* Says why @i stays and keeps the rest of its message with it: not of the one that came under its
+ * name later. */
 static void item_stick(Mover *m, SpoolItem **slice, size_t n, SpoolItem *i, const char *key, int error)
 {
         const SpoolTree *tree = m->trees->trees + i->dir;

@@ -117,15 +117,15 @@ typedef struct SpoolTrees {
  * side. */
 int spool_trees_open(SpoolTrees *t, Spool *s, size_t store, const char *incident, SpoolReport *report);
 void spool_trees_close(SpoolTrees *t);
-/* Makes the incident's folder, the store's in it, and the tree of directory @d, as far as they are missing.
- */
+/* Makes the incident's folder, the store's in it, and the tree of directory @d, as far as they
+ * are missing. */
 int spool_trees_make(SpoolTrees *t, const char *incident, SpoolReport *report);
 int spool_tree_make(SpoolTrees *t, size_t d, SpoolSide side, SpoolReport *report);
 /* The tree in hold for an exchange; the caller syncs t->folder before it. */
 int spool_clone_make(SpoolTrees *t, size_t d, SpoolReport *report);
 
-/* Opens one store directory; never through a symbolic link. *@ret_parent may be NULL. Return: the descriptor.
- */
+/* Opens one store directory; never through a symbolic link. *@ret_parent may be NULL. Return:
+ * the descriptor. */
 int spool_dir_open(const SpoolDir *d, int *ret_parent);
 /* HOLD; made if @make. Return: the descriptor, -ENOENT. */
 int spool_hold_open(const Spool *s, const SpoolStore *store, bool make);
@@ -273,8 +273,8 @@ typedef struct SpoolMoved {
         int refusal; /* why the last refused rename was, or 0 */
 } SpoolMoved;
 
-/* Moves every item to its wanted side, in slices, each durable. Items that cannot go are stuck, and reported.
- */
+/* Moves every item to its wanted side, in slices, each durable. Items that cannot go are stuck,
+ * and reported. */
 int spool_list_move(SpoolTrees *t, SpoolList *l, SpoolReport *report, SpoolMoved *ret);
 /* Is the regular file @path open for writing by anybody? Only where no server is at work: it takes a lease
  * for a moment. */

@@ -197,8 +197,8 @@ static int folder_reuse(const Quarantine *q, const char *mark, char **ret_id)
         return -ENOENT;
 }
 
-/* The first part of a QID that is free. *@ret_id is the caller's. Return: the descriptor of the new QID.tmp.
- */
+/* The first part of a QID that is free. *@ret_id is the caller's. Return: the descriptor of the
+ * new QID.tmp. */
 static int folder_number(const Quarantine *q, const char *prefix, char **ret_id)
 {
         for (unsigned i = 0; i < QID_TRIES; i++) {
@@ -289,8 +289,8 @@ static int item_shelve(const Quarantine *q, int folder, const SpoolItem *item)
                 return err_trace(to);
         r = disk_rename(q->spool->disk, from, name, to, name, RENAME_NOREPLACE);
         if (r == -ENOENT || r == -EEXIST) {
-                /* Two files of one name: another message came under the id of this one. It stays where it is.
-                 */
+                /* Two files of one name: another message came under the id of this one. It stays where
+                 * it is. */
                 spool_note(q->report, r == -EEXIST ? "taken" : "vanished", tree->dir->path, path, r);
                 return 0;
         }

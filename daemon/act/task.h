@@ -80,8 +80,8 @@ void task_finish_errno(Task *t, int r);
 int task_open_spool(Task *t);
 /* An inventory into the action's roster. In the worker. */
 int task_inventory(Task *t);
-/* Waits for strangers that hold a file of a store; -EBUSY with detail and data if they stay. In the worker.
- */
+/* Waits for strangers that hold a file of a store; -EBUSY with detail and data if they stay. In
+ * the worker. */
 int task_wait_for_strangers(Task *t);
 
 /* After SET_ASIDE was done: lists what is in hold, in the worker, while the actions that follow go on. */

@@ -152,8 +152,8 @@ static char *rfc3339_write(char *buf, size_t size, int64_t second, int digits, l
         }
         t = (time_t)second;
         gmtime_r(&t, &tm);
-        /* All are in range already; the remainders say so to the compiler, which counts what may be written.
-         */
+        /* All are in range already; the remainders say so to the compiler, which counts what may
+         * be written. */
         snprintf(buf, size, "%04u-%02u-%02uT%02u:%02u:%02u.%0*uZ", (unsigned)(tm.tm_year + 1900) % 10000U,
                  (unsigned)(tm.tm_mon + 1) % 100U, (unsigned)tm.tm_mday % 100U, (unsigned)tm.tm_hour % 100U,
                  (unsigned)tm.tm_min % 100U, (unsigned)tm.tm_sec % 100U, digits,
@@ -210,8 +210,8 @@ int rfc3339_parse(const char *text, struct timespec *ret)
         tm.tm_year -= 1900;
         tm.tm_mon -= 1;
 
-        /* timegm() accepts February 30 and makes March of it: what does not come back as it went is no date.
-         */
+        /* timegm() accepts February 30 and makes March of it: what does not come back as it went is
+         * no date. */
         back = tm;
         t = timegm(&back);
         if (back.tm_year != tm.tm_year || back.tm_mon != tm.tm_mon || back.tm_mday != tm.tm_mday ||

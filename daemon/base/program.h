@@ -24,6 +24,6 @@ int run_spec_check(const RunSpec *spec, char **ret_path);
 /* The environment that @spec asks for, or the one that programs get without asking: PATH and LANG. */
 char *const *run_spec_environment(const RunSpec *spec);
 
-/* A file in memory that holds @input, at its start; /dev/null if @input is NULL. Return: descriptor or errno.
- */
+/* A file in memory that holds @input, at its start; /dev/null if @input is NULL. Return: descriptor
+ * or errno. */
 int program_input(const char *input);

@@ -459,8 +459,8 @@ static int systemd_start(Runner *runner, const RunSpec *spec, RunDone done, void
         Run *run;
         int r;
 
-        /* A message with descriptors waits in sd-bus for a connection that is not up yet; the loop must not.
-         */
+        /* A message with descriptors waits in sd-bus for a connection that is not up yet; the loop
+         * must not. */
         if (sd_bus_is_ready(f->bus) <= 0)
                 return err_origin(-ENOTCONN);
         r = run_spec_check(spec, &program);

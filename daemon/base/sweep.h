@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-/* Everything in a control group and below. Return: 0 or a negated errno; what has gone meanwhile is no error.
- */
+/* Everything in a control group and below. Return: 0 or a negated errno; what has gone meanwhile is
+ * no error. */
 int sweep_cgroup(int procfd, int cgroupfd);
 /*
  * Everything in the session or process group @leader, and every descendant of it. @leader must be a child of

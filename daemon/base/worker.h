@@ -18,8 +18,8 @@ typedef struct Worker Worker;
 typedef struct Job Job;
 
 struct Job {
-        /* In the thread. The return code is handed to done(). A long job looks at @cancel between its slices.
-         */
+        /* In the thread. The return code is handed to done(). A long job looks at @cancel between
+         * its slices. */
         int (*run)(Job *job);
         /* In the loop. The job is the callee's again (it usually frees it). */
         void (*done)(Job *job, int r);

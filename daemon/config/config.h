@@ -40,8 +40,8 @@ typedef struct ConfigChecks {
         void *userdata;
         /* Does the service manager know @unit? */
         bool (*unit_exists)(void *userdata, const char *unit);
-        /* spool_probe_rename(): makes @hold if it is missing. Return: 0, or the negated errno of the refusal.
-         */
+        /* spool_probe_rename(): makes @hold if it is missing. Return: 0, or the negated errno of
+         * the refusal. */
         int (*probe_rename)(void *userdata, const char *dir, const char *hold);
 } ConfigChecks;
 

@@ -75,8 +75,8 @@ int config_faults_add(ConfigFaults *f, const char *file, unsigned line, const ch
         return 0;
 }
 
-/* Files count in the order in which their first fault was found: that is the order in which they were read.
- */
+/* Files count in the order in which their first fault was found: that is the order in which they
+ * were read. */
 static size_t file_rank(const ConfigFaults *f, const char *file)
 {
         size_t i = 0;

@@ -20,8 +20,8 @@ void causes_read(Loader *l, const config_setting_t *s, void *target);
 void crash_windows_read(Loader *l, const config_setting_t *s, void *target);
 void leftovers_read(Loader *l, const config_setting_t *s, void *target);
 
-/* checks.c: what only shows when everything is read; @l->settings is complete but for holds. Fills those in.
- */
+/* checks.c: what only shows when everything is read; @l->settings is complete but for holds. Fills
+ * those in. */
 void checks_names(Loader *l);
 void checks_units(Loader *l);
 /* places.c: directories of stores, holds and unjamd's own; sets observe_only. */

@@ -19,8 +19,8 @@
  */
 int shelf_read(const Settings *settings, const char *service, json_t **ret, char **ret_path);
 
-/* The one with that ID, or the only one of a message of that id. Borrowed from @list. NULL: none, or several.
- */
+/* The one with that ID, or the only one of a message of that id. Borrowed from @list. NULL: none,
+ * or several. */
 json_t *shelf_find(const json_t *list, const char *id, bool *ret_several);
 
 /*

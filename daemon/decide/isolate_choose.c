@@ -158,8 +158,8 @@ static void plan_sum(Plan *p)
         qsort_r(p->blocks, p->n_heavy, sizeof(*p->blocks), by_weight, s);
 }
 
-/* What the outcome tells when the first @held of the set are held, in bits; and whether the rest goes along.
- */
+/* What the outcome tells when the first @held of the set are held, in bits; and whether the rest
+ * goes along. */
 static double plan_score(const Plan *p, size_t held, double prefix, double neat, bool others)
 {
         const Isolate *s = p->s;
@@ -316,8 +316,8 @@ static bool is_covered(const Isolate *s)
         return true;
 }
 
-/* No fact is open, nothing is unknown but those held by marks. Return: was something decided without a trial?
- */
+/* No fact is open, nothing is unknown but those held by marks. Return: was something decided without
+ * a trial? */
 static bool settle_marks(Isolate *s)
 {
         size_t n_culprits = 0, n_caught = 0;

@@ -89,8 +89,8 @@ double information(double p)
         return p <= 0 || p >= 1 ? 0 : -p * log2(p) - (1 - p) * log2(1 - p);
 }
 
-/* What was consumed before the failure, in random order, tells about the place of the culprit among @count.
- */
+/* What was consumed before the failure, in random order, tells about the place of the culprit
+ * among @count. */
 double gain_consumed(double count)
 {
         return count < 1 ? 0 : log2(count) - lgamma(count + 1) / (count * M_LN2);

@@ -116,12 +116,12 @@ double gain_consumed(double count);
 double gain_inflight(double entropy, double share);
 /* The chance that a culprit which fails now and then did so @fails times and not @passes times. */
 double flaky_likelihood(unsigned fails, unsigned passes);
-/* How often it fails, the k-th possibility of MODEL_FLAKINESS; and the chance of that and of what was seen.
- */
+/* How often it fails, the k-th possibility of MODEL_FLAKINESS; and the chance of that and of what
+ * was seen. */
 double flakiness(size_t k);
 double flaky_joint(size_t k, unsigned fails, unsigned passes);
-/* Healthy control runs that are needed to believe that there is no other, for a culprit seen @fails, @passes.
- */
+/* Healthy control runs that are needed to believe that there is no other, for a culprit seen
+ * @fails, @passes. */
 unsigned flaky_controls(double confidence, unsigned fails, unsigned passes);
 
 /* isolate_blocks.c */

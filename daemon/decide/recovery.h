@@ -73,8 +73,8 @@ typedef struct Step {
 int recovery_step(const Incident *i, const Ladder *l, const Event *e, const Now *now, Incident *ret,
                   Step *ret_step);
 
-/* Does this cell of the table do anything, ignore the event, or is it empty? For tests and for documentation.
- */
+/* Does this cell of the table do anything, ignore the event, or is it empty? For tests and
+ * for documentation. */
 typedef enum CellKind { CELL_EMPTY, CELL_IGNORES, CELL_ACTS } CellKind;
 CellKind recovery_cell(State s, EventKind e);
 

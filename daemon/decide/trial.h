@@ -57,8 +57,8 @@ void trial_void(Trial *t);
 /* @waiting messages are in the stores and should move; @departed have left since the last call; @moved:
  * anything did. */
 void trial_progress(Trial *t, uint64_t waiting, uint64_t departed, bool moved, usec_t now);
-/* Nothing but a message that is held open keeps the trial from passing now: the moment to ask whether one is.
- */
+/* Nothing but a message that is held open keeps the trial from passing now: the moment to ask whether
+ * one is. */
 bool trial_asks_inflight(const Trial *t, usec_t now);
 /* Does a process of the service hold a message open? Mail that is being worked at does not just wait. */
 void trial_inflight(Trial *t, bool inflight);

@@ -35,8 +35,8 @@ void claims_clear(Claims *c);
  * claim is taken back. Return: 0, or -EINVAL if there is no such rule.
  */
 int claims_feed(Claims *c, const LogEntry *entry, usec_t moved, const Now *now, usec_t *quiet);
-/* Closes those that are too old. Yields when the next one will be, or USEC_INFINITY. Tells if any was closed.
- */
+/* Closes those that are too old. Yields when the next one will be, or USEC_INFINITY. Tells if any
+ * was closed. */
 usec_t claims_expire(Claims *c, usec_t mono, bool *ret_closed);
 /* The first open claim, a confirmed one before others; NULL if there is none. */
 Claim *claims_first(const Claims *c);

@@ -88,8 +88,8 @@ bool diagnosis_wants_look(const Diagnosis *d);
 /* What is known of its processes over time. */
 const HangWatch *diagnosis_hang(const Diagnosis *d);
 
-/* Is it up as far as the facts go (running, no failing probe)? And for explain: why nothing was done so far.
- */
+/* Is it up as far as the facts go (running, no failing probe)? And for explain: why nothing was done
+ * so far. */
 bool diagnosis_is_up(const Diagnosis *d);
 Reason diagnosis_reason(const Diagnosis *d);
 /* Messages waiting in all stores, from the last progress observations. */

@@ -26,8 +26,8 @@ typedef struct Facts {
         Symptom room; /* for the one fact that a service has at a time, mostly */
 } Facts;
 
-/* Opens the fact of @s's kind, or adds to the open one: what was hard stays so, and the longer time counts.
- */
+/* Opens the fact of @s's kind, or adds to the open one: what was hard stays so, and the longer
+ * time counts. */
 void facts_open(Facts *f, const Symptom *s, bool hard, usec_t clear_after);
 /* Forgets everything. */
 void facts_clear(Facts *f);

@@ -29,8 +29,8 @@ int movement_feed(Movement *m, const ProgressStatus *status, usec_t mono);
 
 /* Messages that wait, in all stores. */
 uint64_t movement_waiting(const Movement *m);
-/* The store that has had mail waiting for longest, and since when; SIZE_MAX and USEC_INFINITY if none waits.
- */
+/* The store that has had mail waiting for longest, and since when; SIZE_MAX and USEC_INFINITY if
+ * none waits. */
 size_t movement_longest(const Movement *m, usec_t *ret_since);
 /* From when on nothing has moved though mail waits, or USEC_INFINITY if no mail waits. */
 usec_t movement_still_since(const Movement *m);

@@ -14,8 +14,8 @@ json_t *json_from_text(const char *s);
  * "@key_b64". Return: 0 or -ENOMEM.
  */
 int json_set_bytes(json_t *object, const char *key, const char *s);
-/* The exact bytes back. *@ret is the caller's. Return: 0, -EINVAL if they are missing or hold a NUL, -ENOMEM.
- */
+/* The exact bytes back. *@ret is the caller's. Return: 0, -EINVAL if they are missing or hold a
+ * NUL, -ENOMEM. */
 int json_get_bytes(const json_t *object, const char *key, char **ret);
 
 /*

@@ -150,8 +150,8 @@ bool layout_is_last(const Layout *l, const char *path, size_t len)
         return r == 0 || r == -ENOMEM;
 }
 
-/* "deferred" covers all below it too; "*" crosses slashes, for a pattern that covers too much does no harm.
- */
+/* "deferred" covers all below it too; "*" crosses slashes, for a pattern that covers too much does
+ * no harm. */
 bool path_is_ignored(char *const *patterns, const char *path)
 {
         for (; patterns && *patterns; patterns++)

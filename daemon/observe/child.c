@@ -187,8 +187,8 @@ static int record_load(const ChildSource *c, ChildRecord *ret)
         return r;
 }
 
-/* What the source knows of its process, which is also the one that the file names: has a stop been announced?
- */
+/* What the source knows of its process, which is also the one that the file names: has a stop
+ * been announced? */
 static void child_same(ChildSource *c, bool stopping)
 {
         c->stopping |= stopping;

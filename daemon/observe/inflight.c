@@ -285,8 +285,8 @@ static int on_notices(sd_event_source *io, int fd, uint32_t revents, void *userd
         (void)io;
         (void)fd;
         (void)revents;
-        /* At once and piece by piece, though it costs wake-ups: what is read late is told without an order.
-         */
+        /* At once and piece by piece, though it costs wake-ups: what is read late is told without
+         * an order. */
         (void)notices_read(s);
         /* Not put off by each notice: on a busy spool it would never come. */
         if (!s->settling)
@@ -338,8 +338,8 @@ static void ambiguous_resolve(InflightSource *s, pid_t pid)
         keymap_deinit(&paths);
 }
 
-/* Asks after one that has closed something. Return: was it taken off the list (and others, perhaps, moved)?
- */
+/* Asks after one that has closed something. Return: was it taken off the list (and others,
+ * perhaps, moved)? */
 static bool process_settle(InflightSource *s, Tracked *t)
 {
         if (t->pidfd >= 0 && !inflight_table_is_closing(&s->table, t->id.pid))
@@ -384,8 +384,8 @@ static int on_timer(sd_event_source *timer, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Files whose close was never heard of (they were moved away before it): open only if some process has them.
- */
+/* Files whose close was never heard of (they were moved away before it): open only if some process
+ * has them. */
 static void stale_drop(InflightSource *s)
 {
         KeyMap paths = { 0 };

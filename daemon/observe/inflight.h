@@ -14,8 +14,8 @@
 
 typedef struct InflightSpec {
         Worker *worker; /* sets the marks; outlives the source */
-        /* Is @pid, which may be dying, a process of the service? Asked once for each process; must not block.
-         */
+        /* Is @pid, which may be dying, a process of the service? Asked once for each process; must
+         * not block. */
         bool (*belongs)(void *userdata, pid_t pid);
         void *userdata;
         /* Files of the service were opened or closed: called once for many. NULL: nobody wants to know. */

@@ -73,11 +73,11 @@ int log_file_check(LogFile *f);
 int log_file_check_copy(const LogFile *f, const LogFile *copy);
 /* How many bytes of @head are known. */
 size_t log_file_head_len(const LogFile *f);
-/* Does @other (open) begin as what was read of @f? An empty one, or one that is shorter than the hole, may.
- */
+/* Does @other (open) begin as what was read of @f? An empty one, or one that is shorter than the
+ * hole, may. */
 bool log_file_begins_alike(const LogFile *f, const LogFile *other);
-/* Of a file of which nothing was judged: where does its text begin? @room bytes of @buffer serve to read it.
- */
+/* Of a file of which nothing was judged: where does its text begin? @room bytes of @buffer serve to
+ * read it. */
 int log_file_find_hole(LogFile *f, void *buffer, size_t room);
 /* Where the next byte is to be read. */
 static inline uint64_t log_file_place(const LogFile *f)

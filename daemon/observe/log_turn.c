@@ -137,8 +137,8 @@ static size_t rest_len(LogPlace *p, LogFile *f, const char *data, size_t len)
         return n;
 }
 
-/* Has nothing come to the unfinished line at the end of @f for long enough? Else the turn that looks again.
- */
+/* Has nothing come to the unfinished line at the end of @f for long enough? Else the turn that
+ * looks again. */
 static bool line_is_due(LogTurn *t, const LogFile *f)
 {
         usec_t age = usec_sub(now_read().mono, f->grown), wait = t->place->line_wait;

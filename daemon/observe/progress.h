@@ -13,6 +13,6 @@
 
 /* @worker waits for the stores' disk; it outlives the source. Return: 0 or a negated errno. */
 int progress_source_new(Source **ret, const SourceContext *context, Worker *worker);
-/* Why mail is only counted every 30 s (no inotify marks left, a network file system), or NULL. UTF-8, static.
- */
+/* Why mail is only counted every 30 s (no inotify marks left, a network file system), or NULL.
+ * UTF-8, static. */
 const char *progress_source_note(const Source *source);

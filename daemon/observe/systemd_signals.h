@@ -39,8 +39,8 @@ int systemd_signals_new(SystemdSignals **ret, sd_bus *bus, const char *destinati
 /* Nobody may listen any more. */
 SystemdSignals *systemd_signals_free(SystemdSignals *s);
 
-/* A new connection after the old one was lost, or NULL. connected() is called. Return: 0 or a negated errno.
- */
+/* A new connection after the old one was lost, or NULL. connected() is called. Return: 0 or a
+ * negated errno. */
 int systemd_signals_set_bus(SystemdSignals *s, sd_bus *bus);
 /* The connection, or NULL; and how systemd is called on it. */
 sd_bus *systemd_signals_bus(const SystemdSignals *s);

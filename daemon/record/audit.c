@@ -287,8 +287,8 @@ static int file_refresh(Audit *a)
         return 0;
 }
 
-/* The seq of the oldest record among the current file and the rotated ones that are kept; 0: cannot be told.
- */
+/* The seq of the oldest record among the current file and the rotated ones that are kept; 0: cannot
+ * be told. */
 static uint64_t oldest_kept(const Audit *a)
 {
         _cleanup_(freep) unsigned *numbers = NULL;

@@ -149,8 +149,8 @@ static const Truth *twin_of(const World *w, const Truth *t)
         return NULL;
 }
 
-/* Did the step reach its goal? check() has been called. Of two messages of one name, one may be in the way.
- */
+/* Did the step reach its goal? check() has been called. Of two messages of one name, one may be in
+ * the way. */
 static void step_verify(World *w, const Step *step)
 {
         for (size_t i = 0; i < w->n; i++) {

@@ -75,6 +75,6 @@ void fake_systemd_forget_calls(FakeSystemd *f);
 void fake_systemd_mute(FakeSystemd *f);
 /* The connection breaks. */
 void fake_systemd_disconnect(FakeSystemd *f);
-/* The next Reload fails with this D-Bus error; NULL: it works. A reload that works clears need_daemon_reload.
- */
+/* The next Reload fails with this D-Bus error; NULL: it works. A reload that works
+ * clears need_daemon_reload. */
 void fake_systemd_fail_reload(FakeSystemd *f, const char *error);

@@ -31,8 +31,8 @@ void manager_bed_deinit(ManagerBed *bed);
 
 /* The callback to hand to a manager's call, with the bed as userdata. */
 void manager_bed_done(void *userdata, const ManagerResult *result);
-/* Runs the loop until a result has come that was not there yet; fails the test after 20 s. Yields the result.
- */
+/* Runs the loop until a result has come that was not there yet; fails the test after 20 s. Yields
+ * the result. */
 ResultKind manager_bed_wait(ManagerBed *bed);
 /* Runs the loop until @condition(userdata) holds; fails the test after 20 s. */
 void manager_bed_until(ManagerBed *bed, bool (*condition)(void *userdata), void *userdata);

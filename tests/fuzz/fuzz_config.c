@@ -2,9 +2,8 @@
 #include "config/config.h"
 #include "fuzz.h"
 
-/* libconfig forgets a string that a syntax error cuts short; the daemon reads its configuration once a
- * reload.
- */
+/* libconfig forgets a string that a syntax error cuts short; the daemon reads its configuration once
+ * a reload. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

@@ -81,8 +81,8 @@ static void a_claim_and_a_hang_are_two_facts(void **state)
         sim_free(s);
 }
 
-/* Runs a search for one poison among 2,000 after the log has named @named (or nothing). Return: its trials.
- */
+/* Runs a search for one poison among 2,000 after the log has named @named (or nothing). Return:
+ * its trials. */
 static json_int_t trials_with(const char *named)
 {
         SimConfig c = { .n_messages = 2000, .mode = MODE_ACT, .each = 100 * USEC_PER_MSEC };

@@ -151,8 +151,8 @@ static void test_rebuildable_on_another_mount(void **state)
         tree_fault(t, 0, NULL, 5, "rebuildable: \"/dev/shm/x/queue.dat\" is on another mount than hold");
 }
 
-/* What is purged from among messages is no message: it is excluded, by a pattern that matches nothing else.
- */
+/* What is purged from among messages is no message: it is excluded, by a pattern that matches
+ * nothing else. */
 static void test_rebuildable_is_excluded(void **state)
 {
         Tree *t = *state;

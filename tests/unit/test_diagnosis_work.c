@@ -127,8 +127,8 @@ static void test_not_stalled(void **state)
         (void)state;
         bench_init(&b);
         bring_up(&b);
-        /* Arrivals and departures; then only another store moves; then mail is deferred while more arrives.
-         */
+        /* Arrivals and departures; then only another store moves; then mail is deferred while
+         * more arrives. */
         progress(&b, 1, 4, 4, 0);
         for (unsigned i = 0; i < 50; i++) {
                 pass(&b, MIN);

@@ -170,8 +170,8 @@ static void test_rules(void **state)
         assert_int_equal(seen(f, 3)->rule, 1);
 }
 
-/* What was written while nobody read is read afterwards, once; what is older than a few minutes is history.
- */
+/* What was written while nobody read is read afterwards, once; what is older than a few minutes
+ * is history. */
 static void test_resume(void **state)
 {
         Fixture *f = *state;

@@ -294,8 +294,8 @@ static void freeing_a_ladder_ends_it_without_a_word(void **state)
         assert_int_equal(l->n_done, 0);
 }
 
-/* A group of our own, or the test is skipped. @name is removed first: what a test that was killed has left.
- */
+/* A group of our own, or the test is skipped. @name is removed first: what a test that was killed
+ * has left. */
 static int group_new(const char *name, char **ret_path)
 {
         _cleanup_(freep) char *own = NULL;

@@ -1,5 +1,5 @@
-/* Tests of act/manager_embedded.c with real programs; the observer's part (reaping) is played by the tests.
- */
+/* Tests of act/manager_embedded.c with real programs; the observer's part (reaping) is played by
+ * the tests. */
 #include "act/leftovers.h"
 #include "act/manager_record.h"
 #include "base/cleanup.h"

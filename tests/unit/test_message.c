@@ -160,8 +160,8 @@ static void test_damaged(void **state)
                         json_t *j = message_to_json(&m), *o;
                         const char *key = i < 6 ? keys[i] : file_keys[i - 6];
 
-                        /* The second file's path, and a store, are valid as any string; weight as any number.
-                         */
+                        /* The second file's path, and a store, are valid as any string; weight as any
+                         * number. */
                         o = i < 6 ? j : json_array_get(json_object_get(j, "files"), 1);
                         json_object_del(j, "id_b64");
                         if (v == 4)

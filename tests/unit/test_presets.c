@@ -17,8 +17,8 @@ static bool is_generic(const char *name)
         return strcmp(name, "maildir") == 0 || strcmp(name, "pickup") == 0 || strcmp(name, "imc") == 0;
 }
 
-/* A configuration with a service for each name in @names, read only, since nothing of it is installed here.
- */
+/* A configuration with a service for each name in @names, read only, since nothing of it is
+ * installed here. */
 static Settings *load(Tree *t, char *const *names)
 {
         _cleanup_(freep) char *text = calloc(1, 65536), *link = tree_path(t, "presets");

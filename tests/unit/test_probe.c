@@ -119,8 +119,8 @@ static void server_init_local(Server *s, sd_event *event, const char *path, int 
                 assert_true(sd_event_add_io(event, &s->io, s->fd, EPOLLIN, on_client, s) >= 0);
 }
 
-/* One probe of @kind against @address, or against a local socket if that is a path, until its first verdict.
- */
+/* One probe of @kind against @address, or against a local socket if that is a path, until its
+ * first verdict. */
 static Seen probe_once(Watcher *w, ProbeKind kind, char *address, usec_t timeout)
 {
         ProbeSettings probe = { .kind = kind, .interval = USEC_PER_HOUR, .timeout = timeout };

@@ -20,8 +20,8 @@ static int proc_fd(void)
         return open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* A child that leads a session, with a child in another session; deaf. Both close @gate's end when they die.
- */
+/* A child that leads a session, with a child in another session; deaf. Both close @gate's end when
+ * they die. */
 static pid_t family_new(int ready)
 {
         pid_t pid = fork();

@@ -247,8 +247,8 @@ static void test_start_of_failed(void **state)
                 assert_int_not_equal(f->w.seen[i].o.service.run, RUN_FAILED);
 }
 
-/* The kill ladder works without jobs; a start of ours that dies is a failure though it happens on our watch.
- */
+/* The kill ladder works without jobs; a start of ours that dies is a failure though it happens on
+ * our watch. */
 static void test_our_kill(void **state)
 {
         Fixture *f = *state;

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-/* Forwards to the real disk; the @fail_at-th call from now (1: the next) fails, with half a write done first.
- */
+/* Forwards to the real disk; the @fail_at-th call from now (1: the next) fails, with half a write
+ * done first. */
 typedef struct FlakyDisk {
         Disk disk;
         unsigned calls;
