@@ -4,8 +4,8 @@
  * Guard: the files that keep everybody else from starting a service while an incident is open.
  *
  *         STATE_DIR/guard/SERVICE                        the marker, durable: {"incident","triggers","units"}
- *         UNIT_DIR/UNIT.d/zz-unjamd-guard.conf           persistent drop-in: no start while the marker exists
- * ... RUN_DIR/permit/SERVICE                         ... unless this exists: unjamd's own start is under way
+ *         UNIT_DIR/UNIT.d/zz-unjamd-guard.conf           persistent drop-in: no start while the marker is
+ *         RUN_DIR/permit/SERVICE                         there, unless this is: unjamd's own start goes on
  *         RUNTIME_UNIT_DIR/UNIT.d/zz-unjamd-restart.conf runtime drop-in: Restart=no
  *
  * After a reboot the permit is gone (/run is empty) and the marker is not, so the service waits for unjamd.

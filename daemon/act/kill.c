@@ -8,12 +8,12 @@
  *
  * Guarantees:
  *   1. No pid is signalled that might have been reused: explicit processes by pidfd and start time; members
- * of a group by a pidfd that was opened before the group was listed once more and still named the pid.
+ *      of a group by a pidfd that was opened before the group was listed once more and still named the pid.
  *   2. Neither this process nor pid 1 is ever signalled: before each signal the groups are looked through,
- * and the ladder ends with -EPERM if one of them contains either.
+ *      and the ladder ends with -EPERM if one of them contains either.
  *   3. "Not alive" means: every group is unpopulated (or gone), every explicit process has ended, and a fresh
- * collect() after that found nobody new. A zombie has ended: nothing of it runs, though its parent may not
- * have reaped it.
+ *      collect() after that found nobody new. A zombie has ended: nothing of it runs, though its parent may
+ *      not have reaped it.
  *
  * Diagnostics: an error of collect() or ENOMEM ends the ladder with KillReport.error; the caller must then
  * take the target for alive. Tests: tests/unit/test_kill.c.

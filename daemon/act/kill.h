@@ -9,8 +9,8 @@
  *
  *         KILL_WAIT    no signal
  *         KILL_TERM    SIGTERM (and SIGCONT, or a stopped process would never see it)
- *         KILL_ABORT   SIGABRT and SIGCONT, for a core; goes on, to six times its limit, while a core is
- * written KILL_FORCE   SIGKILL: cgroup.kill where there is one, else each process, again until none is left
+ *         KILL_ABORT   SIGABRT and SIGCONT, for a core; goes on, to six times its limit, while one is written
+ *         KILL_FORCE   SIGKILL: cgroup.kill where there is one, else each process, again until none is left
  *
  * A target that contains this process or pid 1 is refused.
  */

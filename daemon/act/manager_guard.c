@@ -6,13 +6,14 @@
  *
  * on      1. units and triggers are read: which triggers are active?
  *         2. the marker (with those triggers) and the drop-ins are written, durable: from here on the marker
- * alone is enough to undo everything, and a reboot finds the guard up.
+ *            alone is enough to undo everything, and a reboot finds the guard up.
  *         3. if that changed anything: no other unit may wait for a daemon-reload (else all is taken back,
- * FAILED with REASON_NEED_DAEMON_RELOAD); the triggers stop, for what they trigger would be refused from now
- * on; reload. off     1. the drop-ins go: those that the marker names and those of the configured units.
+ *            FAILED with REASON_NEED_DAEMON_RELOAD); the triggers stop, for what they trigger would be
+ *            refused from now on; reload.
+ * off     1. the drop-ins go: those that the marker names and those of the configured units.
  *         2. reload, if a unit needs it. If another unit waits for one it is left out: the answer is DONE,
- * with REASON_NEED_DAEMON_RELOAD and the unit's name, for without a marker the condition holds and only
- * Restart=no is left in systemd's memory, until that other reload comes.
+ *            with REASON_NEED_DAEMON_RELOAD and the unit's name, for without a marker the condition holds and
+ *            only Restart=no is left in systemd's memory, until that other reload comes.
  *         3. the triggers that were active start again, with the permit (the condition may still be there).
  *         4. the marker goes, last.
  *

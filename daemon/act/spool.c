@@ -44,7 +44,7 @@
  *                                                         back: H's "taken"
  *   same name in H and spare     the name came again      back: H's, spare's H's to Q       hold
  *                                                         stays, "taken"
- *   two names of one file        hard links             each name as wanted  each name      by its name
+ *   two names of one file        hard links               each as wanted     each           by its name
  *   no H                         nothing was held yet     made when needed   -              store
  *   H partial skeleton, empty    crash while cloning      completed          -              store
  *   H the original, S its clone  set aside                exchanged back if  to Q           hold
@@ -59,8 +59,8 @@
  *   Q.del                        crash in a delete        stays              -              -
  *   none of these                consumed, or lost        -                  "missing"      consumed, lost
  *
- * Release and delete, called again, go on from their rows. Purged files are missing from where they were:
- * fine.
+ * Release and delete, called again, go on from their rows. Purged files are missing from where they were,
+ * which is how it should be.
  *
  * Failures: a negated errno and report->detail; what was moved until then stays moved, and the call can be
  * repeated. No call logs. A Spool may be used by one worker at a time, but spool_resolve() and spool_covers()

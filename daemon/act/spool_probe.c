@@ -9,12 +9,12 @@
  * spool's root upsets some start scripts. So nothing is ever made there. Instead:
  *
  *   1. A rename of a name that does not exist, from the store's directory to hold and back. The kernel
- * compares the two mounts, and asks whether they may be written, before it looks for the name: -ENOENT means
- * that a file that does exist would get past both, -EXDEV or -EROFS are the refusals.
+ *      compares the two mounts, and asks whether they may be written, before it looks for the name: -ENOENT
+ *      means that a file that does exist would get past both, -EXDEV or -EROFS are the refusals.
  *   2. What else refuses a rename inside of one mount: another st_dev (btrfs subvolumes), a project id that
- * hold hands down (-EXDEV), and an immutable or append-only directory (-EPERM).
+ *      hold hands down (-EXDEV), and an immutable or append-only directory (-EPERM).
  *   3. RENAME_NOREPLACE and RENAME_EXCHANGE for real, with probe files and probe directories inside of hold,
- * which is then known to be the same file system: it says whether that has them (-EINVAL if not).
+ *      which is then known to be the same file system: it says whether that has them (-EINVAL if not).
  *
  * That a directory can be exchanged is not part of the answer: a mount point or an overlay's lower layer
  * refuses that and lets files go, which is what spool_place falls back to. Test:

@@ -4,14 +4,14 @@
  * Each message has a folder there, named by its quarantine id:
  *
  *      QID.tmp/  message.json is durable, files are coming; left over by a crash, the next spool_quarantine()
- * of the same message completes it QID/      sealed: message.json and files/ are whole QID.del/  an operator
- * deletes it; left over by a crash, the next spool_delete() goes on
+ *                of the same message completes it
+ *      QID/      sealed: message.json and files/ are whole
+ *      QID.del/  an operator deletes it; left over by a crash, the next spool_delete() goes on
  *
  * files/N/PATH is what was N-th directory/PATH in the store; which directories those were stands in
- * message.json
- * ("origin"), for the configuration may have changed since. A folder that lacks a readable message.json is
- * nobody's: it is left alone and never listed. Used by inventory, quarantine, release and delete. Test:
- * tests/unit/test_spool_shelf.c.
+ * message.json ("origin"), for the configuration may have changed since. A folder that lacks a readable
+ * message.json is nobody's: it is left alone and never listed. Used by inventory, quarantine, release and
+ * delete. Test: tests/unit/test_spool_shelf.c.
  */
 #include "act/spool_private.h"
 

@@ -8,10 +8,10 @@
  *   - no directory belongs to two stores, and none lies in another;
  *   - nothing of unjamd's own (hold, state_dir, run_dir, audit trail) lies in a directory that is scanned;
  *   - purging a rebuildable file can take no message with it, and one that lies among messages is excluded
- * there;
+ *     there;
  *   - for services that act, a real rename between each directory and its hold was tried
- * (ConfigChecks.probe_rename). Observe mode tries none: there, a hold that was given is compared by its
- * mount.
+ *     (ConfigChecks.probe_rename). Observe mode tries none: there, a hold that was given is compared by its
+ *     mount.
  *
  * A store on a network file system is no fault: the service is then observed only.
  * Test: tests/unit/test_config_places.c.

@@ -4,8 +4,8 @@
  * Where things are on this host: names with alternatives, of which the first that is there is taken. For this
  * directory only.
  *
- *     where = { unit = [ "exim4.service", "exim.service" ]; spool = [ "/var/spool/exim4", "/var/spool/exim"
- * ]; };
+ *     where = { unit = [ "exim4.service", "exim.service" ];
+ *               spool = [ "/var/spool/exim4", "/var/spool/exim" ]; };
  *
  * An alternative is a path, a unit (a name with a dot), a user, or one of these and " if " with another
  * that must be there as well. If nothing is there, the first counts: faults and advice then name what is

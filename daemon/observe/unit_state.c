@@ -6,10 +6,13 @@
  *
  *     active, activating ...      as they are; "auto-restart" is RUN_RESTARTING
  *     active (exited), oneshot    running: a wrapper around another unit, or a program that only sets
- * something up; but failed, "no-processes", once the processes it left behind are gone active (exited), else
- * failed, "no-processes": a daemon is dead, and RemainAfterExit (as generated for SysV scripts) hides it
+ *                                 something up; but failed, "no-processes", once the processes it left behind
+ *                                 are gone
+ *     active (exited), else       failed, "no-processes": a daemon is dead, and RemainAfterExit (as generated
+ *                                 for SysV scripts) hides it
  *     inactive, failed            stopped, if a stop job or a kill of ours went before, if it never ran, or
- * if it is a oneshot that succeeded; else failed, even with exit status 0: nobody asked it to end
+ *                                 if it is a oneshot that succeeded; else failed, even with exit status 0:
+ *                                 nobody asked it to end
  *
  * Properties that are missing or of an unexpected type keep their last value; an unknown ActiveState is
  * RUN_UNKNOWN.

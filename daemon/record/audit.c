@@ -3,15 +3,15 @@
  *
  * Called by recorder_disk.c, from its worker thread. The head in memory always describes what counts: the
  * records up to the last append that succeeded. The file may hold more than that only between a failure and
- * the next append
- * (`dirty`), which cuts it back first; if that is impossible too, nothing is appended.
+ * the next append (`dirty`), which cuts it back first; if that is impossible too, nothing is appended.
  *
  * The trail on disk, and what opening it does:
  *
  *   last whole record = head       the ordinary case
  *   last whole record > head       unjamd died between append and head: the records are adopted
  *   last whole record < head       records were lost: the chain goes on from the head; `audit verify` names
- * the gap bytes after the last record    a torn write if they are newer than the head: cut off and reported
+ *                                  the gap
+ *   bytes after the last record    a torn write if they are newer than the head: cut off and reported
  */
 #include "record/audit.h"
 
