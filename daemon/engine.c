@@ -405,6 +405,14 @@ static bool has_rebuildable(const ServiceSettings *s)
         return false;
 }
 
+static bool has_native(const ServiceSettings *s)
+{
+        for (size_t k = 0; k < s->n_stores; k++)
+                if (s->stores[k].quarantine_native)
+                        return true;
+        return false;
+}
+
 static int watch_init(Watch *w, Engine *e, size_t index, const ServicePorts *ports)
 {
         const ServiceSettings *s = &e->settings->services[index];
@@ -418,6 +426,7 @@ static int watch_init(Watch *w, Engine *e, size_t index, const ServicePorts *por
                               .max_trials = s->recovery.max_trials,
                               .n_stores = s->n_stores,
                               .has_rebuildable = has_rebuildable(s),
+                              .native = has_native(s),
                               .max_time = s->recovery.max_time };
         w->since = e->now.wall;
         return diagnosis_new(&w->diagnosis, s);

@@ -5,7 +5,8 @@
  *
  * Mail goes back (release, restore) beside a running service only where the layout says that this server
  * notices a complete message (promise 2); else the service is stopped for it, through the recovery machine
- * (EVENT_RETURN). While an incident is open such a request waits until it has closed, and says so.
+ * (EVENT_RETURN). What the server itself holds is released by its own command, which needs no stop. While an
+ * incident is open such a request waits until it has closed, and says so.
  *
  * Test: tests/scenario/test_recovery_scenario.c
  */
@@ -221,7 +222,7 @@ void watch_operation_begin(Watch *w)
                 return;
         op->queued = false;
         if (op->kind == ACTION_DELETE || op->kind == ACTION_COLLECT || op->kind == ACTION_START ||
-            (op->kind == ACTION_RELEASE && (op->target || release_is_direct(w)))) {
+            (op->kind == ACTION_RELEASE && (op->target || op->native || release_is_direct(w)))) {
                 op->direct = true;
                 if (op->kind != ACTION_COLLECT)
                         (void)watch_record(w, AUDIT_INTENT,
@@ -336,6 +337,7 @@ static void operate(Watch *w, const ControlRequest *request, ControlReply *reply
 static void handle_operation(Watch *w, ActionKind kind, const ControlRequest *request, ControlReply *reply)
 {
         Operation op = { .kind = kind,
+                         .native = json_is_true(json_object_get(request->args, "native")),
                          .quarantine = strdup_null(arg(request, "id")),
                          .target = strdup_null(arg(request, "to")),
                          .incident = strdup_null(arg(request, "incident")) };

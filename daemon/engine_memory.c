@@ -164,17 +164,17 @@ json_t *watch_snapshot(const Watch *w, const Incident *i)
 
         for (size_t k = 0; k < sizeof(w->recoveries) / sizeof(w->recoveries[0]) && w->recoveries[k]; k++)
                 (void)json_array_append_new(recoveries, json_integer((json_int_t)w->recoveries[k]));
-        return json_pack(
-                "{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s?, s:{s:I, s:I}, s:{s:s, s:b, s:s?, s:s?, s:s?}}",
-                "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
-                (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0), "outage",
-                (json_int_t)w->outage, "down_since", (json_int_t)w->down_since, "quarantined",
-                (json_int_t)w->n_quarantined, "recoveries", recoveries, "returning",
-                w->returning[0] ? w->returning : NULL, "memory", "generation",
-                (json_int_t)(remembers ? w->memory_generation : 0), "length",
-                (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
-                action_kind_to_string(op->kind), "queued", op->queued, "quarantine", op->quarantine, "target",
-                op->target, "incident", op->incident);
+        return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s?, s:{s:I, s:I}, s:{s:s, s:b, s:b, s:s?, "
+                         "s:s?, s:s?}}",
+                         "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
+                         (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0),
+                         "outage", (json_int_t)w->outage, "down_since", (json_int_t)w->down_since,
+                         "quarantined", (json_int_t)w->n_quarantined, "recoveries", recoveries, "returning",
+                         w->returning[0] ? w->returning : NULL, "memory", "generation",
+                         (json_int_t)(remembers ? w->memory_generation : 0), "length",
+                         (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
+                         action_kind_to_string(op->kind), "queued", op->queued, "native", op->native,
+                         "quarantine", op->quarantine, "target", op->target, "incident", op->incident);
 }
 
 static int load_operation(Watch *w, const json_t *o)
@@ -187,6 +187,7 @@ static int load_operation(Watch *w, const json_t *o)
         if (op->kind == ACTION_COLLECT || op->kind == ACTION_START)
                 op->kind = ACTION_NONE; /* nobody waits for these any more */
         op->queued = json_is_true(json_object_get(o, "queued"));
+        op->native = json_is_true(json_object_get(o, "native"));
         op->again = op->kind != ACTION_NONE && !op->queued;
         op->quarantine = strdup_null(json_string_value(json_object_get(o, "quarantine")));
         op->target = strdup_null(json_string_value(json_object_get(o, "target")));

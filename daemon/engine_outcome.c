@@ -219,10 +219,26 @@ static void take_culprit(Watch *w, json_t *m)
         (void)json_array_append(w->culprits, m);
 }
 
+/* A message is in quarantine; after a RESTORE it has gone on from there into the server's own hold. */
+static void take_quarantined(Watch *w, const Outcome *o, json_t *m)
+{
+        json_t *why = json_object_get(w->why, json_string_value(json_object_get(m, "id")));
+
+        if (why)
+                (void)json_object_update(m, why);
+        take_culprit(w, m);
+        watch_publish(w, "message", json_pack("{s:s, s:O}", "text", "quarantined", "message", m));
+        if (o->kind == ACTION_QUARANTINE)
+                watch_alert(w, ALERT_QUARANTINED,
+                            "a message was quarantined: see `unjamctl quarantine list`");
+        w->memory_dirty = true;
+}
+
 /* Full records of messages that were held or quarantined. */
 static void take_messages(Watch *w, const Outcome *o)
 {
-        AuditEvent event = o->kind == ACTION_QUARANTINE ? AUDIT_MESSAGE_QUARANTINED : AUDIT_MESSAGE_HELD;
+        bool quarantined = o->kind == ACTION_QUARANTINE || o->kind == ACTION_RESTORE;
+        AuditEvent event = quarantined ? AUDIT_MESSAGE_QUARANTINED : AUDIT_MESSAGE_HELD;
 
         if (o->kind == ACTION_RELEASE || o->kind == ACTION_DELETE)
                 return; /* engine_control.c records these */
@@ -231,18 +247,8 @@ static void take_messages(Watch *w, const Outcome *o)
 
                 if (m && o->message_ids && o->message_ids[k])
                         (void)json_set(m, "quarantine", json_string(o->message_ids[k]));
-                if (m && event == AUDIT_MESSAGE_QUARANTINED) {
-                        json_t *why = json_object_get(w->why, json_string_value(json_object_get(m, "id")));
-
-                        if (why)
-                                (void)json_object_update(m, why);
-                        take_culprit(w, m);
-                        watch_publish(w, "message",
-                                      json_pack("{s:s, s:O}", "text", "quarantined", "message", m));
-                        watch_alert(w, ALERT_QUARANTINED,
-                                    "a message was quarantined: see `unjamctl quarantine list`");
-                        w->memory_dirty = true;
-                }
+                if (m && quarantined)
+                        take_quarantined(w, o, m);
                 (void)watch_record(w, event, json_pack("{s:o}", "data", m));
         }
 }
@@ -355,7 +361,7 @@ static void on_outcome(void *userdata, const Outcome *o)
         take_inventory(w, o, &ev);
         take_messages(w, o);
         take_facts(w, o, &ev);
-        if (o->result == RESULT_FAILED || o->result == RESULT_TIMEOUT)
+        if (o->result == RESULT_FAILED || o->result == RESULT_TIMEOUT || o->reason == REASON_NATIVE_REFUSED)
                 watch_note(w, o->reason, "%s: %s%s%s", action_word(o->kind), result_kind_to_string(o->result),
                            o->detail ? ": " : "", o->detail ? o->detail : "");
         /* What it was ended for comes in place of its outcome. */
@@ -428,6 +434,7 @@ static int action_fill(Watch *w, const Step *step, Action *a)
         if (a->kind == ACTION_START && w->operation.direct)
                 a->incident = ""; /* the first start of an embedded service belongs to none */
         a->again = w->operation.again;
+        a->native = a->native || w->operation.native;
         a->quarantine = w->operation.quarantine;
         a->target = w->operation.target;
         if (w->operation.direct || w->incident.rung == RUNG_RETURN)
@@ -450,6 +457,8 @@ void watch_perform(Watch *w, ActionKind kind, const Step *step)
                      .with_causes = step->with_causes,
                      .core = w->finding.symptom.core,
                      .healthy = w->finding.verdict == VERDICT_HEALTHY && w->incident.state == STATE_HEALTHY,
+                     .native = kind == ACTION_RESTORE &&
+                               (w->incident.rung == RUNG_FINISH || w->incident.rung == RUNG_GIVE_UP),
                      .spare_canaries = kind == ACTION_PLACE && w->incident.rung == RUNG_SUSPECTS,
                      .roster = &w->roster };
         int r;

@@ -429,6 +429,14 @@ static bool is_in_doubt(const Watch *w, uint32_t message)
                isolate_state(w->search, search_index(w, message)) != CANDIDATE_CLEARED;
 }
 
+/* One that is in quarantine is held by that; the server's own hold may be in the store. */
+static bool is_free_culprit(const Watch *w, uint32_t k)
+{
+        const RosterEntry *e = w->roster.entries + k;
+
+        return e->flags & MESSAGE_CULPRIT && e->place != PLACE_QUARANTINE;
+}
+
 int watch_who_is_held(Watch *w, ActionKind kind, bool keep_open, const MessageSet **ret)
 {
         int r = 0;
@@ -447,8 +455,7 @@ int watch_who_is_held(Watch *w, ActionKind kind, bool keep_open, const MessageSe
                 else if (kind == ACTION_QUARANTINE)
                         held = w->roster.entries[k].flags & MESSAGE_CULPRIT;
                 else
-                        held = (w->roster.entries[k].flags & MESSAGE_CULPRIT) ||
-                               (keep_open && is_in_doubt(w, k));
+                        held = is_free_culprit(w, k) || (keep_open && is_in_doubt(w, k));
                 if (held)
                         r = message_set_add(&w->held, k);
         }

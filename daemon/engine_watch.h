@@ -49,10 +49,11 @@ typedef struct NamedMessage {
 
 /* An operator's request that needs an action of its own, or the machine's help. */
 typedef struct Operation {
-        ActionKind kind;  /* ACTION_NONE: none; RELEASE, DELETE, RESTORE, COLLECT (check), START (embedded) */
-        bool queued;      /* it waits until the open incident has closed */
-        bool direct;      /* it is done beside the machine: promise 2 allows it at any moment */
-        bool again;       /* an unjamd before had begun it: it may have been done */
+        ActionKind kind; /* ACTION_NONE: none; RELEASE, DELETE, RESTORE, COLLECT (check), START (embedded) */
+        bool queued;     /* it waits until the open incident has closed */
+        bool direct;     /* it is done beside the machine: promise 2 allows it at any moment */
+        bool again;      /* an unjamd before had begun it: it may have been done */
+        bool native; /* release, delete: the server holds it, so its own command does that while it runs */
         char *quarantine; /* release: the quarantine id */
         char *target;     /* release --to */
         char *incident;   /* restore: the incident whose hold is meant */

@@ -34,6 +34,8 @@ typedef struct Action {
                                   for these */
         bool spare_canaries;   /* PLACE: canaries of @set stay in their store, and get MESSAGE_CANARY */
         Roster *roster; /* read and updated by inventories; the actuator's while the action is under way */
+        bool native;    /* RESTORE: culprits of the incident go into the server's own hold, where that is
+                           configured. RELEASE: it is said to be there, which is why the service may run */
         bool again; /* RELEASE, DELETE: it may have been done already; that nothing is there any more is no
                        failure */
         const char *quarantine; /* RELEASE, DELETE: the quarantine id; with @target for `release --to` */
@@ -60,10 +62,11 @@ typedef struct Outcome {
         size_t n_causes;
         bool has_inventory;
         Inventory inventory;
-        const Message *messages; /* QUARANTINE, PLACE of few: full records with digests; borrowed */
+        const Message *messages; /* QUARANTINE, PLACE of few, RESTORE (those that the server holds now): full
+                                    records with digests; borrowed */
         size_t n_messages;
         json_t *stores; /* of a SET_ASIDE before: those whose manifest is made now, or NULL; borrowed */
-        const char *const *message_ids; /* QUARANTINE: the quarantine ID of each of @messages */
+        const char *const *message_ids; /* QUARANTINE, RESTORE: the quarantine ID of each of @messages */
 } Outcome;
 
 typedef void (*OutcomeHandler)(void *userdata, const Outcome *o);

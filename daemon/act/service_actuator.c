@@ -34,6 +34,10 @@ static void task_free(Task *t)
         free(t->messages);
         free(t->message_ids);
         message_set_deinit(&t->sifted);
+        spool_native_deinit(&t->native);
+        strv_free(t->native_seen);
+        strv_free(t->native_command);
+        free(t->complaint);
         json_decref(t->data);
         free(t->detail);
         free(t->invocation);
@@ -228,7 +232,7 @@ static int task_begin(ServiceActuator *a, Task *t)
                 return 0;
         case ACTION_RELEASE:
         case ACTION_DELETE:
-                task_operate(t);
+                task_native_operate(t);
                 return 0;
         case ACTION_GUARD:
         case ACTION_STOP:

@@ -14,6 +14,7 @@
  *      spool_release     an operator's release, delete spool_purge      rebuildable files
  *      spool_receipt     what those two did            spool_unshelve   a half done quarantine, undone
  *      spool_tidy        empty folders away            spool_probe      can this be renamed?
+ *      spool_native      the server's own hold         spool_native_look  is it there?
  *
  * On disk, below a store's HOLD (0700, on the store's mount, outside of every directory that a server scans):
  *

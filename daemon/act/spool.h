@@ -114,6 +114,41 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
  * SPOOL_E_NONE. For one that ended before it could say so. @ret is the caller's. */
 int spool_receipt(Spool *s, const char *quarantine, Message *ret);
 
+/*
+ * The server's own hold (spool_native.c). A message that goes there has a folder in quarantine all the same,
+ * with its record. The calls come in pairs, before and after the server's command; in between the intent is
+ * on disk. If @run is not set, there is nothing to run, and the second call is left out.
+ */
+typedef struct SpoolNative {
+        char *quarantine; /* QID; NULL: there is none (left) */
+        char *id;
+        size_t store;
+        bool run;
+        bool delete, again, elsewhere; /* in, of a withdrawal: no release, but a delete; it may have been done
+                                          already; to a directory of the operator's */
+        bool held;                     /* settled: the server has it, as @message.where says */
+        char *refusal;                 /* settled, not held: why, UTF-8; it is in our quarantine */
+        Message message;
+} SpoolNative;
+
+void spool_native_deinit(SpoolNative *n);
+
+/*
+ * The next message of @incident that is to go there: put back into its store. With @begin, any that belongs
+ * there, else only one that was on its way already. @seen (strv of QIDs) are left out. The service is dead.
+ */
+int spool_native_offer(Spool *s, const char *incident, bool begin, char *const *seen, SpoolNative *ret,
+                       SpoolReport *report);
+/* After a restart of unjamd, before a move: what was on its way and has not arrived is taken back. */
+int spool_native_recall(Spool *s, const char *incident, SpoolReport *report);
+/* @complaint: why the command did not end well, or NULL. What the server does not hold is taken back. */
+int spool_native_settle(Spool *s, SpoolNative *n, const char *complaint, SpoolReport *report);
+
+/* An operator's release, or delete: SPOOL_E_OURS if it is in our quarantine, SPOOL_E_NONE as above. */
+#define SPOOL_E_OURS 2
+int spool_native_withdraw(Spool *s, const char *quarantine, SpoolNative *n, SpoolReport *report);
+int spool_native_withdrawn(Spool *s, SpoolNative *n, const char *complaint, SpoolReport *report);
+
 /* Removes the incident's empty folders in hold. What is not empty stays and is named in the report. */
 int spool_tidy(Spool *s, const char *incident, SpoolReport *report);
 

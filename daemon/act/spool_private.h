@@ -359,3 +359,24 @@ void receipts_forget(Spool *s);
  */
 int spool_unshelve(SpoolTrees *t, const char *incident, const Roster *roster, MessageSet *ret,
                    SpoolReport *report);
+
+/* --- spool_release.c: out of quarantine --- */
+
+/* Looks for HOLD/quarantine/QID@suffix in the hold of every store. SHELF_E_NONE: it is in none. */
+int shelved_find(Spool *s, const char *id, const char *suffix, Shelved *ret);
+/* Its files back to where they were, or to @target; what is out already is left. -EEXIST: nothing moved. */
+int shelf_return(Spool *s, const Shelved *q, const char *target, SpoolReport *report);
+/* Nothing is left of it but its record: that becomes the receipt. Mail goes with it only if @files. */
+int shelf_finish(Spool *s, const Shelved *q, const char *name, bool files);
+/* The directory of a store that is configured as @path, or NULL. */
+const SpoolDir *spool_dir_find(const Spool *s, const char *path);
+
+/* --- spool_native_look.c: a message in the server's own hold --- */
+
+/*
+ * Sets @m->where to what is found in the server's hold of the message that @m describes, and says whether
+ * that proves that the server holds it; @well: its command has ended well. Return: 0 or a negated errno.
+ */
+int native_look(const Spool *s, const Shelved *q, bool well, Message *m, bool *ret_held);
+/* Is it still where @m->where says, all of it? */
+bool native_is_still(const Message *m);

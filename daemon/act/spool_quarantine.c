@@ -166,7 +166,7 @@ static int lookup_visit(void *userdata, Shelved *found)
         shelved_deinit(l->ret);
         *l->ret = *found;
         *found = (Shelved){ .shelf = -1, .fd = -1 };
-        if (l->ret->sealed)
+        if (l->ret->sealed && !l->ret->message.native)
                 l->ret->open = is_partly_out(q, l->index, &l->ret->message);
         return l->ret->open;
 }
@@ -387,6 +387,9 @@ static int shelved_begin(const Quarantine *q, uint32_t index, Shelved *f)
                 return err_trace(r);
         if (!has)
                 return f->id ? 0 : SHELF_E_NONE;
+        /* The server holds it where it lies. */
+        if (f->id && f->message.native && is_partly_out(q, index, &f->message))
+                return 0;
         if (f->id && f->open) {
                 r = record_extend(q, index, &f->message);
                 if (r <= 0)

@@ -22,8 +22,7 @@
 
 /* --- finding it --- */
 
-/* Looks for HOLD/quarantine/QID@suffix in the hold of every store. SHELF_E_NONE: it is in none. */
-static int quarantine_find(Spool *s, const char *id, const char *suffix, Shelved *ret)
+int shelved_find(Spool *s, const char *id, const char *suffix, Shelved *ret)
 {
         _cleanup_(freep) char *name = NULL;
 
@@ -50,7 +49,7 @@ static int quarantine_find(Spool *s, const char *id, const char *suffix, Shelved
 }
 
 /* Nothing is left of it but its record: that becomes the receipt. Mail goes with it only if @files. */
-static int folder_remove(Spool *s, const Shelved *q, const char *name, bool files)
+int shelf_finish(Spool *s, const Shelved *q, const char *name, bool files)
 {
         int r;
 
@@ -69,7 +68,7 @@ typedef struct Release {
         int files;   /* QID/files, or -1 if all is out already */
 } Release;
 
-static const SpoolDir *dir_find(const Spool *s, const char *path)
+const SpoolDir *spool_dir_find(const Spool *s, const char *path)
 {
         for (size_t i = 0; i < s->n_stores; i++)
                 for (size_t d = 0; d < s->stores[i].n_dirs; d++)
@@ -91,7 +90,7 @@ static int root_open(Release *l, size_t d, const char *target)
                 while (fd < 0 && errno == EINTR);
                 return fd < 0 ? spool_fail(l->report, err_origin(-errno), "cannot open", target, NULL) : fd;
         }
-        dir = dir_find(l->spool, path);
+        dir = spool_dir_find(l->spool, path);
         if (!dir)
                 return spool_fail(l->report, err_origin(-ENOENT),
                                   "no store has this directory any more, give another with --to:", path,
@@ -253,26 +252,29 @@ static bool paths_collide(const Shelved *q)
         return false;
 }
 
-static int release_do(Release *l, const char *target)
+int shelf_return(Spool *s, const Shelved *q, const char *target, SpoolReport *report)
 {
-        size_t n = strv_length(l->shelved->dirs);
-        int r;
+        Release l = { .spool = s, .shelved = q, .report = report, .files = -1 };
+        size_t n = strv_length(q->dirs);
+        int r = 0;
 
-        l->roots = calloc(n > 0 ? n : 1, sizeof(l->roots[0]));
-        if (!l->roots)
+        l.roots = calloc(n > 0 ? n : 1, sizeof(l.roots[0]));
+        if (!l.roots)
                 return err_origin(-ENOMEM);
         for (size_t i = 0; i < n; i++)
-                l->roots[i] = -1;
-        l->number = target && paths_collide(l->shelved);
-        l->files = dir_open_beneath(l->shelved->fd, "files");
-        if (l->files < 0 && l->files != -ENOENT)
-                return err_trace(l->files);
-        r = release_prepare(l, target);
+                l.roots[i] = -1;
+        l.number = target && paths_collide(q);
+        l.files = dir_open_beneath(q->fd, "files");
+        if (l.files < 0 && l.files != -ENOENT)
+                r = err_trace(l.files);
         if (r == 0)
-                r = release_run(l);
+                r = release_prepare(&l, target);
+        if (r == 0)
+                r = release_run(&l);
         for (size_t i = 0; i < n; i++)
-                closep(l->roots + i);
-        closep(&l->files);
+                closep(l.roots + i);
+        closep(&l.files);
+        free(l.roots);
         return err_trace(r);
 }
 
@@ -285,20 +287,20 @@ static int not_there(SpoolReport *report, const char *quarantine)
 int spool_release(Spool *s, const char *quarantine, const char *target, Message *ret, SpoolReport *report)
 {
         _cleanup_(shelved_deinit) Shelved q = { .shelf = -1, .fd = -1 };
-        Release l = { .spool = s, .shelved = &q, .report = report, .files = -1 };
         int r;
 
-        r = quarantine_find(s, quarantine, "", &q);
+        r = shelved_find(s, quarantine, "", &q);
         if (r == SHELF_E_NONE)
                 return not_there(report, quarantine);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot read the record of", quarantine, NULL);
+        if (q.message.native) /* its files are not here: that is spool_native.c's */
+                return spool_fail(report, err_origin(-EINVAL), "the server holds", quarantine, NULL);
         receipts_forget(s);
-        r = release_do(&l, target);
-        free(l.roots);
+        r = shelf_return(s, &q, target, report);
         if (r < 0)
                 return err_trace(r);
-        r = folder_remove(s, &q, q.id, false);
+        r = shelf_finish(s, &q, q.id, false);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "released, but something is left in", quarantine,
                                   NULL);
@@ -313,13 +315,15 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
         _cleanup_(freep) char *name = NULL;
         int r;
 
-        r = quarantine_find(s, quarantine, ".del", &q);
+        r = shelved_find(s, quarantine, ".del", &q);
         if (r == SHELF_E_NONE)
-                r = quarantine_find(s, quarantine, "", &q);
+                r = shelved_find(s, quarantine, "", &q);
         if (r == SHELF_E_NONE)
                 return not_there(report, quarantine);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot read the record of", quarantine, NULL);
+        if (q.message.native)
+                return spool_fail(report, err_origin(-EINVAL), "the server holds", quarantine, NULL);
         receipts_forget(s);
         if (asprintf(&name, "%s.del", q.id) < 0)
                 return err_origin(-ENOMEM);
@@ -330,7 +334,7 @@ int spool_delete(Spool *s, const char *quarantine, Message *ret, SpoolReport *re
                 if (r < 0)
                         return spool_fail(report, err_trace(r), "cannot delete", quarantine, NULL);
         }
-        r = folder_remove(s, &q, name, true);
+        r = shelf_finish(s, &q, name, true);
         if (r < 0)
                 return spool_fail(report, err_trace(r), "cannot delete all of", quarantine, NULL);
         *ret = q.message;

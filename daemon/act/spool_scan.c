@@ -198,7 +198,8 @@ static int scan_shelved(void *userdata, Shelved *q)
         e = s->roster->entries + i;
         if (e->pass != s->roster->pass)
                 entry_begin(s, e);
-        e->place |= PLACE_QUARANTINE;
+        /* What the server holds may lie in the store, and is no mail there. */
+        e->place = q->message.native ? PLACE_QUARANTINE : e->place | PLACE_QUARANTINE;
         return 0;
 }
 

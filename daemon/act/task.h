@@ -44,6 +44,11 @@ struct Task {
         bool ran;                 /* the service has run since the last inventory */
         struct timespec still_at; /* when no stranger had a file open; 0: not asked */
         bool moved_back;          /* mail was put back */
+        SpoolNative native;       /* on its way into the server's own hold, or out of it */
+        char **native_seen;       /* those that were */
+        char **native_command;    /* under way */
+        char *complaint;          /* how it ended, if not well */
+        bool refused;             /* the server's hold did not take one */
 };
 
 /* The manifest of what was set aside, made beside the actions that follow. */
@@ -90,11 +95,25 @@ int manifest_begin(Task *t);
 json_t *manifest_take(ServiceActuator *a);
 void manifest_deinit(ManifestTask *m);
 
-/* The phases of each action: task_collect.c, task_move.c, task_run.c */
+/* Starts a program, in t->run; @done gets the task. */
+int task_run(Task *t, const char *name, char *const *argv, usec_t timeout, RunDone done);
+/* What it came to, appended to data[@key]. */
+void task_record_run(Task *t, const char *key, char *const *argv, const RunResult *r);
+/* The detail of a report becomes the task's. */
+void task_take_detail(Task *t, SpoolReport *report);
+
+/* After a RESTORE, dead: culprits into the server's own hold, one by one, then the end of the task. */
+void task_native(Task *t);
+/* RELEASE, DELETE: goes on with task_operate_ours() if the server does not hold it. */
+void task_native_operate(Task *t);
+void task_operate_ours(Task *t);
+/* What follows a RELEASE that was done. */
+void task_released(Task *t, int r);
+
+/* The phases of each action: task_collect.c, task_move.c, task_native.c, task_run.c */
 void task_collect(Task *t);
 void task_move(Task *t);
 void task_purge(Task *t);
-void task_operate(Task *t);
 void task_close(Task *t);
 /* after_release commands of all stores, one after the other, then RESULT_DONE. */
 void task_announce(Task *t);

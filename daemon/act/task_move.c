@@ -17,7 +17,7 @@
 
 #define FULL_RECORDS_MAX 20 /* digests are read from disk: only for the few that are suspected */
 
-static void take_detail(Task *t, SpoolReport *report)
+void task_take_detail(Task *t, SpoolReport *report)
 {
         if (!report->detail)
                 return;
@@ -117,8 +117,13 @@ static int work_move(Task *t)
 {
         ServiceActuator *owner = t->owner;
         SpoolReport report = { .data = t->data, .job = &t->job, .live = !owner->dead };
-        int r = task_inventory(t);
+        int r = task_open_spool(t);
 
+        if (r == 0 && t->action.kind == ACTION_RESTORE && owner->dead)
+                r = spool_native_recall(owner->spool, t->action.incident, &report);
+        task_take_detail(t, &report);
+        if (r == 0)
+                r = task_inventory(t);
         if (r == 0 && owner->dead)
                 r = task_wait_for_strangers(t);
         if (r < 0)
@@ -127,7 +132,7 @@ static int work_move(Task *t)
         r = sift(t);
         if (r == 0)
                 r = move(t, &report);
-        take_detail(t, &report);
+        task_take_detail(t, &report);
         if (r < 0)
                 return r;
         r = task_inventory(t);
@@ -145,6 +150,11 @@ static void move_done(Task *t, int r)
                         task_finish_errno(t, r);
                         return;
                 }
+        }
+        if (t->action.kind == ACTION_RESTORE && r == 0 && a->dead) {
+                a->returned = true;
+                task_native(t);
+                return;
         }
         if (t->moved_back && r == 0) {
                 if (!a->dead) {
@@ -168,7 +178,7 @@ static int work_close(Task *t)
 
         if (r == 0 && t->owner->config.service->n_stores > 0)
                 r = spool_tidy(t->owner->spool, t->action.incident, &report);
-        take_detail(t, &report);
+        task_take_detail(t, &report);
         return r;
 }
 
@@ -202,13 +212,13 @@ static int work_operate(Task *t)
         }
         if (r == SPOOL_E_NONE)
                 r = -ENOENT;
-        take_detail(t, &report);
+        task_take_detail(t, &report);
         if (r == 0)
                 t->n_messages = 1;
         return r;
 }
 
-static void operate_done(Task *t, int r)
+void task_released(Task *t, int r)
 {
         if (r == 0 && t->action.kind == ACTION_RELEASE && !t->action.target) {
                 if (!t->owner->dead) {
@@ -220,7 +230,7 @@ static void operate_done(Task *t, int r)
         task_finish_errno(t, r);
 }
 
-void task_operate(Task *t)
+void task_operate_ours(Task *t)
 {
-        task_submit(t, t->owner->config.spool_worker, work_operate, operate_done);
+        task_submit(t, t->owner->config.spool_worker, work_operate, task_released);
 }

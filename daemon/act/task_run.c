@@ -18,8 +18,7 @@
 
 #define COMMAND_TIMEOUT (60 * USEC_PER_SEC)
 
-/* What a command came to, appended to data[@key]. */
-static void record_run(Task *t, const char *key, char *const *argv, const RunResult *r)
+void task_record_run(Task *t, const char *key, char *const *argv, const RunResult *r)
 {
         char *command = strv_join(argv, " "), *output = text_to_utf8(r->output, r->output_len, 2048);
         json_t *list = json_object_get(t->data, key);
@@ -36,9 +35,9 @@ static void record_run(Task *t, const char *key, char *const *argv, const RunRes
         free(output);
 }
 
-static int run_start(Task *t, const char *name, char *const *argv, RunDone done)
+int task_run(Task *t, const char *name, char *const *argv, usec_t timeout, RunDone done)
 {
-        RunSpec spec = { .name = name, .argv = argv, .timeout = COMMAND_TIMEOUT };
+        RunSpec spec = { .name = name, .argv = argv, .timeout = timeout };
 
         return runner_start(t->owner->config.runner, &spec, done, t, &t->run);
 }
@@ -62,7 +61,7 @@ static void rebuilt(void *userdata, const RunResult *result)
         char *const *argv = rebuild_at(t->owner->config.service, t->next_command - 1)->command;
 
         t->run = NULL;
-        record_run(t, "rebuild", argv, result);
+        task_record_run(t, "rebuild", argv, result);
         if (result->error < 0 || result->timed_out || result->signal || result->exit_code != 0) {
                 t->detail = strdup("a rebuild command failed; its output is in the record");
                 task_finish(t, RESULT_FAILED, REASON_ACTION_FAILED);
@@ -84,7 +83,7 @@ static void rebuild_next(Task *t)
                 task_finish(t, RESULT_DONE, REASON_NONE);
                 return;
         }
-        r = run_start(t, "rebuild", next->command, rebuilt);
+        r = task_run(t, "rebuild", next->command, COMMAND_TIMEOUT, rebuilt);
         if (r < 0)
                 task_finish_errno(t, r);
 }
@@ -126,8 +125,8 @@ static void announced(void *userdata, const RunResult *result)
         Task *t = userdata;
 
         t->run = NULL;
-        record_run(t, "after_release", t->owner->config.service->stores[t->next_command - 1].after_release,
-                   result);
+        task_record_run(t, "after_release",
+                        t->owner->config.service->stores[t->next_command - 1].after_release, result);
         announce_next(t);
 }
 
@@ -138,7 +137,8 @@ static void announce_next(Task *t)
         while (t->next_command < s->n_stores) {
                 char *const *argv = s->stores[t->next_command++].after_release;
 
-                if (strv_length(argv) > 0 && run_start(t, "after-release", argv, announced) == 0)
+                if (strv_length(argv) > 0 &&
+                    task_run(t, "after-release", argv, COMMAND_TIMEOUT, announced) == 0)
                         return;
         }
         task_finish(t, RESULT_DONE, REASON_NONE);

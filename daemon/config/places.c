@@ -388,6 +388,32 @@ static void purges_check(const Places *p, const StoreRef *ref)
                             ref->store->rebuild[i].path);
 }
 
+/* The server's own hold, where it is used: what is in it is proof that the server has taken a message. */
+static void native_check(Loader *l, const StoreRef *ref)
+{
+        const config_setting_t *group = setting_member(ref->group, "native");
+        char **dirs = ref->store->native.dirs;
+
+        if (!ref->store->quarantine_native || l->flags & CONFIG_READ_ONLY)
+                return;
+        for (size_t i = 0; dirs && dirs[i]; i++) {
+                char *real = is_real(dirs[i]) ? realpath(dirs[i], NULL) : NULL;
+                struct stat st;
+
+                if (real && stat(real, &st) == 0 && S_ISDIR(st.st_mode)) {
+                        free(dirs[i]);
+                        dirs[i] = TAKE_PTR(real);
+                } else if (is_real(dirs[i])) {
+                        loader_fault(
+                                l, setting_element(group, "dirs", i),
+                                "dirs: there is no directory \"%s\"; write where the server keeps what it "
+                                "holds",
+                                dirs[i]);
+                }
+                free(real);
+        }
+}
+
 /* All stores in the order of the files. */
 static int refs_make(Loader *l, Places *ret)
 {
@@ -457,5 +483,7 @@ void places_check(Loader *l)
                 hold_check(&p, &p.refs[i]);
         for (size_t i = 0; i < p.n; i++)
                 purges_check(&p, &p.refs[i]);
+        for (size_t i = 0; i < p.n; i++)
+                native_check(l, &p.refs[i]);
         free(p.refs);
 }

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "model/layout.h"
+#include "model/native.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,17 +66,52 @@ static void layout_read(Loader *l, const config_setting_t *s, void *target)
                              "\"^(?<id>[^/]+)-[HD]$\"; }");
 }
 
-/* "store" is what there is; "native" is for later. */
 static void quarantine_read(Loader *l, const config_setting_t *s, void *target)
 {
+        StoreSettings *store = target;
         const char *text = config_setting_get_string(s);
 
-        (void)target;
-        if (text && strcmp(text, "native") == 0)
-                loader_fault(l, s,
-                             "quarantine: \"native\" is not supported yet; remove it, or write \"store\"");
-        else if (!text || strcmp(text, "store") != 0)
-                loader_fault(l, s, "quarantine: is unknown; write \"store\"");
+        store->quarantine_native = text && strcmp(text, "native") == 0;
+        if (!text || (!store->quarantine_native && strcmp(text, "store") != 0))
+                loader_fault(
+                        l, s,
+                        "quarantine: is unknown; write \"store\", or \"native\" for the server's own hold");
+}
+
+const Key native_keys[] = {
+        PLAIN("hold", KEY_ARGV, NativeSettings, hold),
+        PLAIN("release", KEY_ARGV, NativeSettings, release),
+        PLAIN("delete", KEY_ARGV, NativeSettings, remove),
+        PLAIN("dirs", KEY_PATHS, NativeSettings, dirs),
+        RANGE("timeout", KEY_TIME, NativeSettings, timeout, USEC_PER_SEC, 10 * USEC_PER_MIN),
+        {},
+};
+
+/* A command that names no message would be one for all of them. */
+static void native_command_check(Loader *l, const config_setting_t *group, const char *key, char *const *argv)
+{
+        if (argv && !native_is_template(argv))
+                loader_fault(l, setting_member(group, key),
+                             "%s: names no message; write \"%%i\" in the argument that is the message's id",
+                             key);
+}
+
+static void native_read(Loader *l, const config_setting_t *s, void *target)
+{
+        NativeSettings *native = &((StoreSettings *)target)->native;
+
+        keys_read(l, s, native_keys, native);
+        if (!config_setting_is_group(s))
+                return;
+        loader_require(l, s, "hold", "hold = [ \"/path/of/program\", \"%i\" ]");
+        loader_require(l, s, "release", "release = [ \"/path/of/program\", \"%i\" ]");
+        loader_require(l, s, "delete", "delete = [ \"/path/of/program\", \"%i\" ]");
+        if (loader_require(l, s, "dirs", "dirs = [ \"/path/of/the/server's/hold\" ]") && !native->dirs)
+                loader_fault(l, setting_member(s, "dirs"),
+                             "dirs: holds no directory; write where the server keeps what it holds");
+        native_command_check(l, s, "hold", native->hold);
+        native_command_check(l, s, "release", native->release);
+        native_command_check(l, s, "delete", native->remove);
 }
 
 const Key store_keys[] = {
@@ -91,6 +127,7 @@ const Key store_keys[] = {
         PLAIN("after_release", KEY_ARGV, StoreSettings, after_release),
         RANGE("queue_lifetime", KEY_TIME, StoreSettings, queue_lifetime, USEC_PER_SEC, 365 * USEC_PER_DAY),
         CUSTOM("quarantine", quarantine_read),
+        CUSTOM("native", native_read),
         {},
 };
 
@@ -105,6 +142,7 @@ static void store_read(Loader *l, const config_setting_t *group, void *item)
 
         store->layout.flat = true;
         store->queue_lifetime = 5 * USEC_PER_DAY;
+        store->native.timeout = 30 * USEC_PER_SEC;
         keys_read(l, group, store_keys, store);
         if (!config_setting_is_group(group))
                 return;
@@ -114,6 +152,11 @@ static void store_read(Loader *l, const config_setting_t *group, void *item)
             !has_state(store))
                 loader_fault(l, setting_member(group, "dirs"),
                              "dirs: holds no directory; write dirs = [ \"/path/of/directory\" ]");
+        if (store->quarantine_native && !config_setting_get_member(group, "native"))
+                loader_fault(
+                        l, setting_member(group, "quarantine"),
+                        "quarantine: \"native\" needs to know the server's own hold; write native = { hold, "
+                        "release, delete, dirs }, or \"store\"");
         /* Whoever goes through them need not ask whether there are any. */
         if (!store->dirs)
                 store->dirs = calloc(1, sizeof(*store->dirs));

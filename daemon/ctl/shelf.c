@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define RECORD_MAX (64 * 1024 * 1024)
 
@@ -22,6 +23,27 @@ static bool ends_with(const char *text, const char *end)
         size_t n = strlen(text), m = strlen(end);
 
         return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Of one that the server holds: is it still where the record says? */
+static bool has_left(const json_t *message)
+{
+        const json_t *at;
+        size_t i;
+
+        json_array_foreach(json_object_get(message, "where"), i, at)
+        {
+                _cleanup_(freep) char *path = NULL;
+                struct stat st;
+
+                if (json_get_bytes(at, "path", &path) < 0)
+                        continue;
+                if (lstat(path, &st) < 0
+                            ? errno == ENOENT
+                            : (json_int_t)st.st_ino != json_integer_value(json_object_get(at, "inode")))
+                        return true;
+        }
+        return false;
 }
 
 /* The record in folder @id, completed; NULL if there is none. */
@@ -36,7 +58,9 @@ static json_t *record_read(int dirfd, const char *directory, const char *id)
                 return NULL;
         j = json_parse(text, len);
         if (!json_is_object(j) || json_set_bytes(j, "quarantine", id) < 0 ||
-            json_set_bytes(j, "path", path) < 0) {
+            json_set_bytes(j, "path", path) < 0 ||
+            (json_is_true(json_object_get(j, "native")) &&
+             json_set(j, "left", json_boolean(has_left(j))) < 0)) {
                 json_decref(j);
                 return NULL;
         }

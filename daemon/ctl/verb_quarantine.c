@@ -66,12 +66,22 @@ static char *evidence_text(const json_t *message)
         return text;
 }
 
+/* Whose quarantine is it in? The server may have let it go without us. */
+static const char *holder(const json_t *message)
+{
+        if (!json_is_true(json_object_get(message, "native")))
+                return "unjamd";
+        return json_is_true(json_object_get(message, "left")) ? "nobody: it has left the server's hold"
+                                                              : "the server";
+}
+
 static int print_list(const Ctl *c, const json_t *list)
 {
         static const Column columns[] = { { .title = "ID" },      { .title = "QUARANTINED (UTC)" },
                                           { .title = "SERVICE" }, { .title = "STORE" },
                                           { .title = "MESSAGE" }, { .title = "SIZE", .right = true },
-                                          { .title = "WHY" },     { .title = "INCIDENT" } };
+                                          { .title = "WHY" },     { .title = "INCIDENT" },
+                                          { .title = "HELD BY" } };
         _cleanup_(table_freep) Table *t = table_new(columns, ELEMENTSOF(columns));
         const json_t *m;
         size_t i;
@@ -86,7 +96,7 @@ static int print_list(const Ctl *c, const json_t *list)
                     table_add(t, (const char *const[]){ word(m, "quarantine"),
                                                         print_time(time, word(m, "quarantined_at")),
                                                         word(m, "service"), word(m, "store"), word(m, "id"),
-                                                        size, why, word(m, "incident") }) < 0) {
+                                                        size, why, word(m, "incident"), holder(m) }) < 0) {
                         ctl_error("out of memory");
                         return CTL_REFUSED;
                 }
@@ -148,8 +158,18 @@ static void print_files(const Ctl *c, const json_t *message)
         table_print(t, c->out, c->colour);
 }
 
+static void print_where(const Ctl *c, const json_t *message)
+{
+        const json_t *at;
+        size_t i;
+
+        json_array_foreach(json_object_get(message, "where"), i, at)
+                print_line(c, i ? "" : "Lies in", word(at, "path"));
+}
+
 static void print_message(const Ctl *c, const json_t *m)
 {
+        bool native = json_is_true(json_object_get(m, "native"));
         _cleanup_(freep) char *why = evidence_text(m);
         usec_t expires = shelf_expires(c->settings, m);
         char buf[USEC_RFC3339_MAX], time[24];
@@ -166,13 +186,20 @@ static void print_message(const Ctl *c, const json_t *m)
         if (json_is_true(json_object_get(m, "maybe_repeated")))
                 print_line(c, "Repeated",
                            "the server may deliver it a second time: it was in flight at a kill or crash");
-        print_line(c, "Lies in", word(m, "path"));
+        print_line(c, "Held by", holder(m));
+        if (json_is_true(json_object_get(m, "native")))
+                print_where(c, m);
+        else
+                print_line(c, "Lies in", word(m, "path"));
+        print_line(c, "Not native", word(m, "native_refused"));
         print_files(c, m);
         fprintf(c->out, "\nWhat you can do:\n");
-        fprintf(c->out, "  unjamctl quarantine release %s              put it back where it was\n",
-                word(m, "quarantine"));
-        fprintf(c->out, "  unjamctl quarantine release %s --to DIR     move it into DIR (same mount)\n",
-                word(m, "quarantine"));
+        fprintf(c->out, "  unjamctl quarantine release %s              %s\n", word(m, "quarantine"),
+                native ? "have the server take it up again" : "put it back where it was");
+        if (!native)
+                fprintf(c->out,
+                        "  unjamctl quarantine release %s --to DIR     move it into DIR (same mount)\n",
+                        word(m, "quarantine"));
         fprintf(c->out, "  unjamctl quarantine delete %s               delete it for good\n",
                 word(m, "quarantine"));
         if (*word(m, "incident"))
@@ -248,14 +275,17 @@ static int ask_each(const Ctl *c, const char *verb, const char *done, const json
                 _cleanup_(freep) char *clean = print_clean(word(m, "id"));
 
                 r = ctl_ask(c, verb,
-                            json_pack("{s:s, s:s, s:s*}", "service", word(m, "service"), "id",
-                                      word(m, "quarantine"), "to", c->options.to),
+                            json_pack("{s:s, s:s, s:s*, s:O*}", "service", word(m, "service"), "id",
+                                      word(m, "quarantine"), "to", c->options.to, "native",
+                                      json_object_get(m, "native")),
                             &body);
                 if (r != CTL_DONE)
                         break;
                 if (!c->json)
                         fprintf(c->out, "%s (%s): %s\n", word(m, "quarantine"), clean ? clean : "?",
-                                json_is_true(json_object_get(body, "queued")) ? word(body, "text") : done);
+                                json_is_true(json_object_get(body, "queued")) ? word(body, "text")
+                                : json_is_true(json_object_get(m, "native"))  ? "done by the server"
+                                                                              : done);
                 (void)json_object_set(body, "quarantine", json_object_get(m, "quarantine"));
                 (void)json_array_append_new(answers, body);
         }

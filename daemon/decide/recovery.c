@@ -376,7 +376,7 @@ static void plan_gave_up(Machine *m)
 
 static void quarantining_done(Machine *m)
 {
-        if (m->e->n_hold > 0 || m->i->dead || !m->e->alive) {
+        if (m->e->n_hold > 0 || m->i->dead || !m->e->alive || m->l->native) {
                 ladder_descend(m, REASON_ACTION_DONE); /* FINISH: the rest goes back first, and it starts */
         } else {
                 m->i->held = HELD_NOTHING;

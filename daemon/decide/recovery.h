@@ -14,6 +14,7 @@ typedef struct Ladder {
         unsigned restarts, max_trials;
         size_t n_stores;
         bool has_rebuildable;
+        bool native; /* culprits go into the server's own hold, which is done while it is dead */
         usec_t max_time;
 } Ladder;
 

@@ -17,8 +17,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+void message_clear_where(Message *m)
+{
+        for (size_t i = 0; m->where && i < m->n_where; i++)
+                free(m->where[i].path);
+        free(m->where);
+        m->where = NULL;
+        m->n_where = 0;
+        m->native = false;
+}
+
+int message_add_where(Message *m, const char *path, uint64_t inode)
+{
+        MessageWhere *where = reallocarray(m->where, m->n_where + 1, sizeof(*where));
+
+        if (!where)
+                return err_origin(-ENOMEM);
+        m->where = where;
+        where[m->n_where] = (MessageWhere){ .path = strdup(path), .inode = inode };
+        if (!where[m->n_where].path)
+                return err_origin(-ENOMEM);
+        m->n_where++;
+        return 0;
+}
+
 void message_deinit(Message *m)
 {
+        message_clear_where(m);
         for (size_t i = 0; m->files && i < m->n_files; i++)
                 free(m->files[i].path);
         free(m->files);
@@ -81,6 +106,25 @@ static json_t *evidence_list(char *const *evidence)
         return list;
 }
 
+static json_t *where_to_json(const Message *m)
+{
+        json_t *list = json_array();
+
+        for (size_t i = 0; list && i < m->n_where; i++) {
+                json_t *j = json_object();
+
+                if (!j || json_set_bytes(j, "path", m->where[i].path) < 0 ||
+                    json_set(j, "inode", json_integer((json_int_t)m->where[i].inode)) < 0 ||
+                    json_array_append(list, j) < 0) {
+                        json_decref(j);
+                        json_decref(list);
+                        return NULL;
+                }
+                json_decref(j);
+        }
+        return list;
+}
+
 json_t *message_to_json(const Message *m)
 {
         json_t *j = json_object();
@@ -92,7 +136,9 @@ json_t *message_to_json(const Message *m)
             /* JSON has no infinity. */
             json_set(j, "weight", json_real(isfinite(m->weight) ? m->weight : 0)) < 0 ||
             json_set(j, "evidence", evidence_list(m->evidence)) < 0 ||
-            json_set(j, "maybe_repeated", json_boolean(m->maybe_repeated)) < 0) {
+            json_set(j, "maybe_repeated", json_boolean(m->maybe_repeated)) < 0 ||
+            (m->native &&
+             (json_set(j, "native", json_true()) < 0 || json_set(j, "where", where_to_json(m)) < 0))) {
                 json_decref(j);
                 return NULL;
         }
@@ -195,6 +241,31 @@ static int evidence_from_json(const json_t *list, Message *m)
         return 0;
 }
 
+/* Both are there, or none is. */
+static int where_from_json(const json_t *j, Message *m)
+{
+        const json_t *list = json_object_get(j, "where");
+
+        m->native = json_is_true(json_object_get(j, "native"));
+        if (!m->native)
+                return list ? err_origin(-EINVAL) : 0;
+        if (!json_is_array(list))
+                return err_origin(-EINVAL);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+                const json_t *at = json_array_get(list, i), *inode = json_object_get(at, "inode");
+                _cleanup_(freep) char *path = NULL;
+                int r = json_get_bytes(at, "path", &path);
+
+                if (r == 0 && !json_is_integer(inode))
+                        r = err_origin(-EINVAL);
+                if (r == 0)
+                        r = message_add_where(m, path, (uint64_t)json_integer_value(inode));
+                if (r < 0)
+                        return err_trace(r);
+        }
+        return 0;
+}
+
 static int message_fill(const json_t *j, Message *m)
 {
         const json_t *weight = json_object_get(j, "weight"), *repeated = json_object_get(j, "maybe_repeated");
@@ -212,6 +283,9 @@ static int message_fill(const json_t *j, Message *m)
         if (r < 0)
                 return err_trace(r);
         r = files_from_json(json_object_get(j, "files"), m);
+        if (r < 0)
+                return err_trace(r);
+        r = where_from_json(j, m);
         if (r < 0)
                 return err_trace(r);
         return err_trace(evidence_from_json(json_object_get(j, "evidence"), m));

@@ -30,6 +30,12 @@ typedef struct MessageFile {
         uint8_t sha256[32];
 } MessageFile;
 
+/* A file in the server's own hold. */
+typedef struct MessageWhere {
+        char *path; /* absolute; bytes */
+        uint64_t inode;
+} MessageWhere;
+
 typedef struct Message {
         char *id; /* bytes, NUL-terminated (no file name holds a NUL) */
         char *store;
@@ -38,10 +44,17 @@ typedef struct Message {
         double weight;
         char **evidence; /* why it is suspected: "held_open", "named_in_log", "odd_kind" ... */
         bool maybe_repeated;
+        bool native; /* in quarantine, but in the server's own hold: */
+        MessageWhere *where;
+        size_t n_where;
         char *canary; /* the token of a canary in it, not verified; NULL: none. Not part of the record */
 } Message;
 
 void message_deinit(Message *m);
+/* It lies in no hold of the server (any more). */
+void message_clear_where(Message *m);
+/* Copies @path. Return: 0 or -ENOMEM. */
+int message_add_where(Message *m, const char *path, uint64_t inode);
 /* The record of CONTRACT.md. NULL on ENOMEM. */
 json_t *message_to_json(const Message *m);
 /* Return: 0, -EINVAL if it is no message record, -ENOMEM. */

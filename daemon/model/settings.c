@@ -75,6 +75,10 @@ static void stores_free(StoreSettings *stores, size_t n)
                 }
                 free(s->locks);
                 strv_free(s->after_release);
+                strv_free(s->native.hold);
+                strv_free(s->native.release);
+                strv_free(s->native.remove);
+                strv_free(s->native.dirs);
         }
         free(stores);
 }

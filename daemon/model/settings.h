@@ -93,6 +93,13 @@ typedef struct LockSettings {
         char *pid;  /* PCRE2 with a group "pid", on what is in it; NULL: the number that it begins with */
 } LockSettings;
 
+/* The server's own hold. "%i" in a command is a message's id. */
+typedef struct NativeSettings {
+        char **hold, **release, **remove;
+        char **dirs; /* where what it holds lies; NULL: it has no hold */
+        usec_t timeout;
+} NativeSettings;
+
 typedef struct StoreSettings {
         char *name;
         char **dirs;    /* absolute, normalised; never NULL; empty: it has no messages, only state */
@@ -108,6 +115,8 @@ typedef struct StoreSettings {
         size_t n_locks;
         char **after_release;
         usec_t queue_lifetime;
+        NativeSettings native;
+        bool quarantine_native; /* culprits go into the server's own hold, not into ours */
 } StoreSettings;
 
 typedef struct LeftoverSettings {

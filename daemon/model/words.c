@@ -199,6 +199,7 @@ static const char *const reason_table[] = {
         [REASON_NEED_DAEMON_RELOAD] = "need_daemon_reload",
         [REASON_NETWORK_FILESYSTEM] = "network_filesystem",
         [REASON_RENAME_REFUSED] = "rename_refused",
+        [REASON_NATIVE_REFUSED] = "native_refused",
         [REASON_INTENT_UNKNOWN] = "intent_unknown",
         [REASON_RESUMED] = "resumed",
         [REASON_CLOCK_JUMP] = "clock_jump",
@@ -265,6 +266,8 @@ static const char *const reason_sentences[] = {
         [REASON_NETWORK_FILESYSTEM] =
                 "A store is on a network or cluster filesystem, which is only observed.",
         [REASON_RENAME_REFUSED] = "A mount or the sandbox forbids to rename mail into the hold directory.",
+        [REASON_NATIVE_REFUSED] =
+                "The server's own hold did not take a culprit: it stays in unjamd's quarantine.",
         [REASON_INTENT_UNKNOWN] = "After an interruption nobody can tell whether a step was carried out.",
         [REASON_RESUMED] = "unjamd was restarted in the middle of the incident and goes on from there.",
         [REASON_CLOCK_JUMP] =

@@ -231,6 +231,7 @@ typedef enum Reason {
         REASON_NEED_DAEMON_RELOAD, /* another unit waits for a daemon-reload that is not ours to make */
         REASON_NETWORK_FILESYSTEM,
         REASON_RENAME_REFUSED, /* mount or sandbox forbids a rename into hold */
+        REASON_NATIVE_REFUSED, /* the server's own hold did not take a culprit: it is in our quarantine */
         REASON_INTENT_UNKNOWN, /* after a crash, nobody can tell whether an action happened */
         REASON_RESUMED,        /* unjamd was restarted in the middle */
         REASON_CLOCK_JUMP,

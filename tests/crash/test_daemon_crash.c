@@ -9,6 +9,7 @@
  * twice.
  *
  * UNJAM_POINTS is how many deaths of each kind are tried, evenly spread over its calls; 0 means all of them.
+ * UNJAM_KIND: only those with this in their name.
  */
 #include "live/kinds.h"
 

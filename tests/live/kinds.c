@@ -52,6 +52,29 @@ const Kind kinds[] = {
           .config = { .n_messages = 4, .n_second = 2, .sees_inflight = true, .request = LIVE_DELETE },
           .hangs = { "x1" },
           .result = "recovered" },
+        { .name = "the server's own hold, and release",
+          .config = { .n_messages = 4,
+                      .n_second = 2,
+                      .sees_inflight = true,
+                      .native = LIVE_NATIVE_WORKS,
+                      .request = LIVE_RELEASE },
+          .hangs = { "x1" },
+          .result = "recovered" },
+        { .name = "the server's own hold, and delete",
+          .config = { .n_messages = 4,
+                      .sees_inflight = true,
+                      .native = LIVE_NATIVE_WORKS,
+                      .request = LIVE_DELETE },
+          .hangs = { "q1" },
+          .result = "recovered" },
+        { .name = "the server's own hold, two culprits",
+          .config = { .n_messages = 5, .n_second = 2, .native = LIVE_NATIVE_HANGS },
+          .crashes = { "q2", "q4" },
+          .result = "recovered" },
+        { .name = "the server's own hold takes nothing",
+          .config = { .n_messages = 4, .n_second = 2, .sees_inflight = true, .native = LIVE_NATIVE_FAILS },
+          .hangs = { "x1" },
+          .result = "recovered" },
         { .name = "give up and restore",
           .config = { .n_messages = 8, .max_trials = 3, .request = LIVE_RESTORE },
           .crashes = { "q1", "q3", "q6" },
@@ -166,14 +189,17 @@ void kind_baseline(const Kind *k, Baseline *ret)
 int kinds_main(const char *name, void (*test)(void **state))
 {
         struct CMUnitTest *tests = calloc(n_kinds, sizeof(*tests));
+        const char *only = getenv("UNJAM_KIND");
+        size_t n = 0;
         int r;
 
         in_memory();
         for (unsigned i = 0; i < n_kinds; i++)
-                tests[i] = (struct CMUnitTest){ .name = kinds[i].name,
-                                                .test_func = test,
-                                                .initial_state = (void *)(kinds + i) };
-        r = _cmocka_run_group_tests(name, tests, n_kinds, NULL, NULL);
+                if (!only || strstr(kinds[i].name, only))
+                        tests[n++] = (struct CMUnitTest){ .name = kinds[i].name,
+                                                          .test_func = test,
+                                                          .initial_state = (void *)(kinds + i) };
+        r = _cmocka_run_group_tests(name, tests, n, NULL, NULL);
         tally_print();
         free(tests);
         return r;

@@ -87,9 +87,9 @@ static void add_message(Live *l, unsigned store, unsigned number)
 
 Live *live_new(const LiveConfig *config, const char *dir)
 {
-        static const char *const dirs[] = { "spool",       "spool/In",      "spool/Out",
-                                            "spool/input", "spool/input/0", "spool/input/1",
-                                            "units",       "run",           "proc" };
+        static const char *const dirs[] = { "spool",         "spool/In",      "spool/Out",  "spool/input",
+                                            "spool/input/0", "spool/input/1", "spool/held", "units",
+                                            "run",           "proc" };
         Live *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
         assert(l != MAP_FAILED);
@@ -271,6 +271,8 @@ static LivePlace place_of(const Look *k, const LiveFile *f, const char *path)
                 return LIVE_STORE;
         if (strncmp(below, "hold/incidents/", 15) == 0)
                 return LIVE_HOLD;
+        if (strncmp(below, "spool/held/", 11) == 0)
+                return LIVE_HELD;
         return strncmp(below, "hold/quarantine/", 16) == 0 ? LIVE_QUARANTINE : LIVE_GONE;
 }
 

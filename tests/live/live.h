@@ -49,6 +49,14 @@ typedef enum LiveRequest {
         LIVE_RESTORE, /* what is held */
 } LiveRequest;
 
+/* The server's own hold, spool/held, and what comes of its commands. */
+typedef enum LiveNative {
+        LIVE_NO_NATIVE,
+        LIVE_NATIVE_WORKS,
+        LIVE_NATIVE_FAILS, /* it says so, and has done nothing */
+        LIVE_NATIVE_HANGS, /* it is killed at its limit, after it has done its work */
+} LiveNative;
+
 typedef struct LiveConfig {
         unsigned n_messages; /* in store q */
         unsigned n_second;   /* in store x */
@@ -58,6 +66,7 @@ typedef struct LiveConfig {
         bool always_dies;
         bool fallback;       /* the directories hold something that is no message: no exchange */
         LiveRequest request; /* once the incident has closed */
+        LiveNative native;
 } LiveConfig;
 
 typedef struct Live {
@@ -109,6 +118,7 @@ typedef enum LivePlace {
         LIVE_STORE,
         LIVE_HOLD,
         LIVE_QUARANTINE,
+        LIVE_HELD,  /* by the server */
         LIVE_HALF,  /* of its files, some are in hold and some in quarantine */
         LIVE_SPLIT, /* some are in the store, and some are not */
 } LivePlace;
@@ -133,5 +143,7 @@ void live_life(Live *l, const Calls *calls) __attribute__((noreturn));
 
 void server_start(Live *l);
 void server_stop(Live *l);
+/* Its own command: "hold", "release" or "delete", and the id. Return: the exit status. */
+int server_command(Live *l, char *const *argv);
 /* What it does at server_at. Return: did anything change that unjamd could see? */
 bool server_turn(Live *l);

@@ -162,14 +162,32 @@ static void port_history(void *userdata, size_t service, bool mark, SeenFileHand
         handler(data, &seen);
 }
 
-static int no_run(Runner *r, const RunSpec *spec, RunDone done, void *userdata, Run **ret)
+/* The only program there is: the server's own, for its hold. It is done at once, and tells from the loop. */
+static int on_ran(sd_event_source *source, void *userdata)
 {
+        Life *f = userdata;
+        RunResult result = { .exit_code = f->run_status,
+                             .timed_out = f->l->config.native == LIVE_NATIVE_HANGS,
+                             .output = "" };
+
+        sd_event_source_unref(source);
+        f->run_done(f->run_data, &result);
+        return 0;
+}
+
+static int life_run(Runner *r, const RunSpec *spec, RunDone done, void *userdata, Run **ret)
+{
+        Life *f = &the_life;
+        sd_event_source *source;
+
         (void)r;
-        (void)spec;
-        (void)done;
-        (void)userdata;
-        (void)ret;
-        return -ENOSYS;
+        if (f->l->config.native == LIVE_NO_NATIVE)
+                return -ENOSYS;
+        f->run_done = done;
+        f->run_data = userdata;
+        f->run_status = server_command(f->l, spec->argv);
+        *ret = (Run *)f;
+        return sd_event_add_defer(f->event, &source, on_ran, f);
 }
 
 /* ---- sources ---- */
@@ -247,6 +265,7 @@ static void on_answer(ControlReply *reply, bool ok, json_t *body)
 
         (void)reply;
         f->asked = false;
+        f->busy_at = f->l->now; /* the server is given time to take up what it got back */
         f->ask_at = f->l->now + ASK_PERIOD;
         /* An error is no answer: he asks again, until it is done, or was. */
         if (ok || strstr(json_string_value(json_object_get(body, "error")) ?: "", "nothing is in quarantine"))
@@ -295,7 +314,9 @@ static void operator_turn(Life *f)
                 if (l->config.request != LIVE_DELETE)
                         m->poison = LIVE_GOOD; /* somebody has mended the server */
         }
-        args = json_pack("{s:s, s:s}", "service", "imc", restores ? "incident" : "id", l->asked_for);
+        args = json_pack("{s:s, s:s, s:b}", "service", "imc", restores ? "incident" : "id", l->asked_for,
+                         "native",
+                         l->config.native == LIVE_NATIVE_WORKS || l->config.native == LIVE_NATIVE_HANGS);
         request.args = args;
         f->reply.answer = on_answer;
         f->asked = true;
@@ -314,11 +335,33 @@ static char *below(const Live *l, const char *name)
         return s;
 }
 
+static char **command(const char *name)
+{
+        char **argv = calloc(3, sizeof(char *));
+
+        argv[0] = strdup(name);
+        argv[1] = strdup("%i");
+        return argv;
+}
+
+static void make_native(const Live *l, StoreSettings *s)
+{
+        s->quarantine_native = true;
+        s->native = (NativeSettings){ .hold = command("hold"),
+                                      .release = command("release"),
+                                      .remove = command("delete"),
+                                      .dirs = calloc(2, sizeof(char *)),
+                                      .timeout = 30 * USEC_PER_SEC };
+        s->native.dirs[0] = below(l, "spool/held");
+}
+
 static void make_store(Live *l, StoreSettings *s, const char *name)
 {
         s->name = strdup(name);
         s->hold = below(l, "hold");
         s->queue_lifetime = 5 * USEC_PER_DAY;
+        if (l->config.native != LIVE_NO_NATIVE)
+                make_native(l, s);
         if (strcmp(name, "q") == 0) {
                 s->layout.flat = true;
                 s->dirs = calloc(3, sizeof(char *));
@@ -400,7 +443,7 @@ static int make_actuator(Life *f)
         static const ActuatorOps ops = { .perform = life_perform,
                                          .progress = life_progress,
                                          .resolve = life_resolve };
-        static const RunnerOps runner_ops = { .start = no_run };
+        static const RunnerOps runner_ops = { .start = life_run };
         ServiceActuatorConfig config = { .event = f->event,
                                          .service = &f->settings->services[0],
                                          .manager = &f->manager,

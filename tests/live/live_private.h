@@ -44,6 +44,11 @@ struct Life {
         void *manager_data;
         usec_t manager_at;
 
+        /* The server's command. */
+        RunDone run_done;
+        void *run_data;
+        int run_status;
+
         usec_t wake_at, begun, busy_at, ask_at, departed_at;
         uint64_t departed[2];
         ControlReply reply;

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -105,6 +106,35 @@ static bool deliver(Live *l)
         m->delivered++;
         l->server_at = l->now + EACH;
         return true;
+}
+
+/* In its hold a file has the name that it has in its store. */
+static void move(const Live *l, const LiveFile *f, bool hold)
+{
+        const char *name = strrchr(f->path, '/') + 1;
+        char stored[PATH_MAX], held[PATH_MAX];
+
+        path_of(l, f->path, stored);
+        snprintf(held, PATH_MAX, "%s/spool/held/%s", l->root, name);
+        (void)syscall(SYS_renameat2, AT_FDCWD, hold ? stored : held, AT_FDCWD, hold ? held : stored, 0);
+}
+
+int server_command(Live *l, char *const *argv)
+{
+        LiveMessage *m = live_message(l, argv[1]);
+
+        if (!m || l->config.native == LIVE_NATIVE_FAILS)
+                return 1;
+        for (unsigned k = 0; k < m->n_files; k++)
+                if (strcmp(argv[0], "delete") == 0) {
+                        char below[PATH_MAX];
+
+                        snprintf(below, sizeof(below), "spool/held/%s", strrchr(m->files[k].path, '/') + 1);
+                        take(l, below);
+                } else {
+                        move(l, m->files + k, strcmp(argv[0], "hold") == 0);
+                }
+        return 0;
 }
 
 bool server_turn(Live *l)

@@ -39,6 +39,15 @@ static void test_stores(void **state)
         assert_string_equal(one->rebuild[0].command[1], "-x");
         assert_string_equal(one->after_release[0], "/bin/flush");
         assert_int_equal(one->queue_lifetime, 2 * USEC_PER_DAY);
+        assert_true(one->quarantine_native);
+        assert_string_equal(one->native.hold[1], "-h");
+        assert_string_equal(one->native.release[2], "%i");
+        assert_string_equal(one->native.remove[1], "-d%i");
+        assert_int_equal(strv_length(one->native.dirs), 1);
+        assert_int_equal(one->native.timeout, 5 * USEC_PER_SEC);
+        assert_false(two->quarantine_native);
+        assert_null(two->native.dirs);
+        assert_int_equal(two->native.timeout, 30 * USEC_PER_SEC);
         assert_true(two->layout.directory);
         assert_false(two->layout.flat);
         assert_null(two->layout.match);

@@ -90,6 +90,40 @@ static void test_round_trip(void **state)
         message_deinit(&back);
 }
 
+/* In the server's own hold: both members, or none. */
+static void test_native(void **state)
+{
+        Message m = odd_message(), back = {};
+        json_t *j = message_to_json(&m);
+
+        (void)state;
+        assert_null(json_object_get(j, "native"));
+        assert_null(json_object_get(j, "where"));
+        json_decref(j);
+        m.native = true;
+        assert_int_equal(message_add_where(&m, "/hold/\xff", UINT64_MAX), 0);
+        j = message_to_json(&m);
+        assert_int_equal(message_from_json(j, &back), 0);
+        assert_same(&m, &back);
+        assert_true(back.native);
+        assert_int_equal(back.n_where, 1);
+        assert_string_equal(back.where[0].path, "/hold/\xff");
+        assert_true(back.where[0].inode == UINT64_MAX);
+        message_clear_where(&back);
+        assert_false(back.native);
+        assert_int_equal(back.n_where, 0);
+        message_deinit(&back);
+        (void)json_object_del(j, "native");
+        assert_int_equal(message_from_json(j, &back), -EINVAL);
+        (void)json_object_set_new(j, "native", json_true());
+        (void)json_object_del(json_array_get(json_object_get(j, "where"), 0), "inode");
+        assert_int_equal(message_from_json(j, &back), -EINVAL);
+        (void)json_object_del(j, "where");
+        assert_int_equal(message_from_json(j, &back), -EINVAL);
+        json_decref(j);
+        message_deinit(&m);
+}
+
 static void test_plain(void **state)
 {
         Message m = { .id = (char *)"1", .store = (char *)"s" }, back = {};
@@ -208,9 +242,9 @@ static void test_out_of_range(void **state)
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_plain),
-                cmocka_unit_test(test_contract),     cmocka_unit_test(test_damaged),
-                cmocka_unit_test(test_out_of_range),
+                cmocka_unit_test(test_round_trip), cmocka_unit_test(test_native),
+                cmocka_unit_test(test_plain),      cmocka_unit_test(test_contract),
+                cmocka_unit_test(test_damaged),    cmocka_unit_test(test_out_of_range),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

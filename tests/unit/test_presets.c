@@ -99,8 +99,11 @@ static void test_all(void **state)
                 assert_int_equal(s->services[i].mode, MODE_OBSERVE);
                 assert_false(s->services[i].sole_supervisor);
                 check_causes(&s->services[i]);
-                for (size_t k = 0; k < s->services[i].n_stores; k++)
+                for (size_t k = 0; k < s->services[i].n_stores; k++) {
                         assert_non_null(s->services[i].stores[k].hold);
+                        /* Nor in whose quarantine a culprit lies. */
+                        assert_false(s->services[i].stores[k].quarantine_native);
+                }
         }
 }
 

@@ -1,6 +1,6 @@
 /*
- * The real actuator (service_actuator, task_collect, task_move, task_manifest, task_run) on a real spool,
- * with workers and commands, and a manager that only pretends.
+ * The real actuator (service_actuator, task_collect, task_move, task_manifest, task_native, task_run) on a
+ * real spool, with workers and commands, and a manager that only pretends.
  */
 #include "act/service_actuator.h"
 #include "base/text.h"
@@ -281,6 +281,96 @@ static void set_aside_and_back(void **state)
         assert_int_equal(access(b->told, F_OK), 0); /* it was told that mail is back */
 }
 
+/* Quarantines "c", and restores the rest with the server's own hold for it. */
+static void restore_natively(Bed *b, char **hold)
+{
+        static char held[100], back[100], mail[120];
+        static char *dirs[] = { held, NULL };
+        static char *release[] = { (char *)"/bin/mv", (char *)"-t", NULL, mail, NULL };
+        MessageSet set = { 0 };
+
+        snprintf(held, sizeof(held), "%s/held", b->root);
+        snprintf(mail, sizeof(mail), "%s/%%i", held);
+        snprintf(back, sizeof(back), "%s", b->in);
+        release[2] = back;
+        assert_int_equal(mkdir(held, 0700), 0);
+        b->store.quarantine_native = true;
+        b->store.native = (NativeSettings){
+                .hold = hold, .release = release, .remove = hold, .dirs = dirs, .timeout = 20 * USEC_PER_SEC
+        };
+        perform(b, (Action){ .kind = ACTION_COLLECT, .store = STORE_ALL });
+        stop(b);
+        assert_int_equal(message_set_add(&set, index_of(b, "c")), 0);
+        perform(b, (Action){ .kind = ACTION_QUARANTINE, .set = &set, .store = STORE_ALL });
+        assert_int_equal(b->n_messages, 1);
+        perform(b, (Action){ .kind = ACTION_RESTORE, .native = true, .store = STORE_ALL });
+        assert_int_equal(b->result, RESULT_DONE);
+        assert_int_equal(b->inventory.in_store, 4);
+        assert_int_equal(b->inventory.in_quarantine, 1);
+        message_set_deinit(&set);
+}
+
+static void the_server_holds_it(void **state)
+{
+        Bed *b = *state;
+        char to[100], mail[120];
+        char *hold[] = { (char *)"/bin/mv", (char *)"-t", to, mail, NULL };
+        char held[100];
+
+        snprintf(to, sizeof(to), "%s/held", b->root);
+        snprintf(mail, sizeof(mail), "%s/%%i", b->in);
+        snprintf(held, sizeof(held), "%s/held", b->root);
+        restore_natively(b, hold);
+        assert_int_equal(b->reason, REASON_NONE);
+        assert_int_equal(b->n_messages, 1);
+        assert_true(there(held, "c"));
+        /* The other way round while it runs; the server is told that mail is back. */
+        b->answer = (ManagerResult){ .result = RESULT_DONE };
+        perform(b, (Action){ .kind = ACTION_START });
+        assert_int_equal(unlink(b->told), 0);
+        perform(b, (Action){ .kind = ACTION_RELEASE,
+                             .native = true,
+                             .target = "/tmp",
+                             .quarantine = b->quarantine });
+        assert_int_equal(b->result, RESULT_FAILED);
+        perform(b, (Action){ .kind = ACTION_RELEASE, .native = true, .quarantine = b->quarantine });
+        assert_int_equal(b->result, RESULT_DONE);
+        assert_int_equal(b->n_messages, 1);
+        assert_true(there(b->in, "c"));
+        assert_int_equal(access(b->told, F_OK), 0);
+}
+
+static void the_server_does_not_take_it(void **state)
+{
+        Bed *b = *state;
+        char *hold[] = { (char *)"/bin/false", (char *)"%i", NULL };
+        char files[300];
+
+        restore_natively(b, hold);
+        assert_int_equal(b->reason, REASON_NATIVE_REFUSED);
+        assert_non_null(strstr(b->detail, "status 1"));
+        assert_int_equal(b->n_messages, 0);
+        snprintf(files, sizeof(files), "%s/quarantine/%s/files/0", b->hold, b->quarantine);
+        assert_true(there(files, "c"));
+        /* Ours: not beside a server that runs, if that is what is thought. */
+        b->answer = (ManagerResult){ .result = RESULT_DONE };
+        perform(b, (Action){ .kind = ACTION_START });
+        perform(b, (Action){ .kind = ACTION_RELEASE, .native = true, .quarantine = b->quarantine });
+        assert_int_equal(b->result, RESULT_FAILED);
+        assert_string_equal(b->detail, "the server does not hold it");
+        assert_true(there(files, "c"));
+}
+
+static void a_command_that_is_not_there(void **state)
+{
+        Bed *b = *state;
+        char *hold[] = { (char *)"/nowhere/hold", (char *)"%i", NULL };
+
+        restore_natively(b, hold);
+        assert_int_equal(b->reason, REASON_NATIVE_REFUSED);
+        assert_non_null(strstr(b->detail, "could not be started"));
+}
+
 static void purge_then_rebuild(void **state)
 {
         Bed *b = *state;
@@ -344,6 +434,9 @@ int main(void)
                 BED(collect_counts_the_mail),
                 BED(hold_quarantine_restore),
                 BED(set_aside_and_back),
+                BED(the_server_holds_it),
+                BED(the_server_does_not_take_it),
+                BED(a_command_that_is_not_there),
                 BED(purge_then_rebuild),
                 BED(the_managers_word_is_handed_on),
                 BED(paths_are_resolved_once_the_stores_are_open),

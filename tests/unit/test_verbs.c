@@ -174,6 +174,48 @@ static void test_quarantine_show(void **state)
         expect_text(w->errors, "not in quarantine");
 }
 
+/* One that the server itself holds: here, and after it has left that hold without unjamd. */
+static void test_quarantine_native(void **state)
+{
+        World *w = *state;
+        _cleanup_(freep) char *record = NULL;
+        char path[160];
+        struct stat st;
+        json_t *j;
+
+        world_quarantine(w);
+        world_mkdir(w, "held");
+        world_file(w, "held/m4", "poison");
+        snprintf(path, sizeof(path), "%s/held/m4", w->dir);
+        assert_int_equal(stat(path, &st), 0);
+        assert_true(
+                asprintf(&record,
+                         "{\"id\":\"m4\",\"store\":\"in\",\"service\":\"imc\",\"evidence\":[],\"files\":[],"
+                         "\"quarantined_at\":\"2099-11-22T14:01:00.000000Z\",\"native\":true,"
+                         "\"where\":[{\"path\":\"%s\",\"inode\":%ju}]}",
+                         path, (uintmax_t)st.st_ino) > 0);
+        world_file(w, "hold/quarantine/q1/message.json", record);
+        expect_run(w, 0, "--json", "quarantine", "show", "q1");
+        j = world_json(w);
+        assert_true(json_is_true(json_object_get(j, "native")));
+        assert_true(json_is_false(json_object_get(j, "left")));
+        json_decref(j);
+        expect_run(w, 0, "quarantine", "list");
+        expect_text(w->text, "the server");
+        expect_text(w->text, "unjamd");
+        expect_run(w, 0, "quarantine", "show", "q1");
+        expect_text(w->text, path);
+        expect_text(w->text, "have the server take it up again");
+        expect_no_text(w->text, "--to DIR");
+        world_serve(w);
+        expect_run(w, 0, "quarantine", "release", "q1");
+        expect_request(w, "quarantine-release", "{\"service\":\"imc\",\"id\":\"q1\",\"native\":true}");
+        expect_text(w->text, "done by the server");
+        assert_int_equal(unlink(path), 0);
+        expect_run(w, 0, "quarantine", "list");
+        expect_text(w->text, "it has left the server's hold");
+}
+
 static void test_quarantine_release_and_delete(void **state)
 {
         World *w = *state;
@@ -434,6 +476,7 @@ int main(void)
                 TEST(test_where_a_culprit_went),
                 TEST(test_quarantine_list),
                 TEST(test_quarantine_show),
+                TEST(test_quarantine_native),
                 TEST(test_quarantine_release_and_delete),
                 TEST(test_operating),
                 TEST(test_a_refusal),
