@@ -49,7 +49,7 @@ static usec_t watch_deadline(const Watch *w)
                 at = earlier(at, usec_add(now, PROGRESS_PERIOD));
         if (w->failed_at)
                 at = earlier(at, w->look_due);
-        return at;
+        return earlier(at, watch_held_until(w));
 }
 
 void engine_leave(Engine *e)
@@ -132,6 +132,7 @@ static void take_finding(Watch *w, const Finding *f)
                 break;
         case VERDICT_STAND_DOWN:
                 ev.kind = EVENT_STAND_DOWN;
+                flaps_clear(&w->flaps);
                 if (f->reason == REASON_SHUTDOWN)
                         w->shutdown = true;
                 break;
@@ -146,6 +147,7 @@ static void take_finding(Watch *w, const Finding *f)
                 w->missed = !w->watching && (f->verdict == VERDICT_FAULT || f->verdict == VERDICT_HEALTHY);
                 return;
         }
+        watch_hold_back(w, &ev);
         watch_event(w, &ev);
 }
 
@@ -365,6 +367,7 @@ static void watch_tick(Watch *w)
         if (diagnosis_deadline(w->diagnosis) <= now &&
             diagnosis_tick(w->diagnosis, &w->engine->now, &finding) == 0)
                 take_finding(w, &finding);
+        watch_tell_held(w);
         watch_judge(w);
         check_baseline(w);
         if (w->incident.state == STATE_PAUSED && now >= w->paused_until) {

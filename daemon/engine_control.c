@@ -72,6 +72,8 @@ static Reason watch_reason(const Watch *w)
                 return REASON_SHUTDOWN;
         if (w->waits_for != REASON_NONE)
                 return w->waits_for;
+        if (w->held_back)
+                return REASON_FLAPPING;
         if (w->incident.state == STATE_HEALTHY && diagnosis_reason(w->diagnosis) != REASON_NONE)
                 return diagnosis_reason(w->diagnosis);
         return w->incident.reason;
@@ -137,6 +139,8 @@ static void record_operator(Watch *w, const ControlRequest *request)
         (void)watch_record(w, AUDIT_OPERATOR,
                            json_pack("{s:{s:s, s:s, s:O}}", "data", "verb", request->verb, "peer",
                                      request->peer, "args", request->args));
+        flaps_clear(&w->flaps);
+        w->held_back = false;
         watch_note(w, REASON_OPERATOR, "%s by %s", request->verb, request->peer);
 }
 

@@ -127,8 +127,10 @@ static void commit_ended(Watch *w)
         json_decref(p->records);
         p->records = NULL;
         w->incident = p->next;
-        if (step.closes)
+        if (step.closes) {
                 w->returning[0] = '\0';
+                flaps_closed(&w->flaps, w->incident.result, w->incident.symptom, w->engine->now.mono);
+        }
         watch_acknowledge(w, true);
         if (before.state != w->incident.state) {
                 w->since = w->engine->now.wall;
@@ -449,5 +451,6 @@ void watch_tell_fault(Watch *w)
         if (w->finding.verdict != VERDICT_FAULT)
                 return;
         watch_incident_id(w, ev.id);
+        watch_hold_back(w, &ev);
         watch_event(w, &ev);
 }

@@ -9,6 +9,7 @@
  *      engine_search.c   suspects, the search, who is to be held
  *      engine_memory.c   what survives unjamd: written down, read back
  *      engine_condition.c    what of the host explains a failure
+ *      engine_flap.c     what is worth no incident of its own
  *      engine_record.c   audit records, alerts, what watchers are told
  *      engine_log.c      gaps in the logs, and messages that they name
  *      engine_sources.c  what the sources are told
@@ -16,6 +17,7 @@
  *      engine_metrics.c  figures for those who ask
  */
 
+#include "decide/flap.h"
 #include "decide/isolate.h"
 #include "decide/recovery.h"
 #include "decide/trial.h"
@@ -131,7 +133,9 @@ struct Watch {
         bool canaries;       /* may be sent */
         bool waiting, look;  /* what the source of processes was told last */
         Reason waits_for;    /* a condition of the host, told once; REASON_NONE */
-        bool gated;          /* a start has failed, and it is being looked at whether the host explains it: */
+        Flaps flaps;
+        bool held_back; /* @finding is a fault that opened no incident */
+        bool gated;     /* a start has failed, and it is being looked at whether the host explains it: */
         Event gate;
         usec_t failed_at;    /* monotonic: a trial has failed, and the same; 0: none */
         usec_t look_due;     /* ask again then */
@@ -237,6 +241,14 @@ bool watch_is_explained(Watch *w, bool *ret_explained);
 /* A START has failed: the event follows when it is known what it means. */
 void watch_gate(Watch *w, const Event *ev);
 void watch_gate_again(Watch *w);
+
+/* engine_flap.c */
+/* A fault that is to open no incident becomes a symptom. */
+void watch_hold_back(Watch *w, Event *ev);
+/* When the one that was held back is told after all, if it lasts; USEC_INFINITY: there is none. */
+usec_t watch_held_until(const Watch *w);
+/* Time has passed. */
+void watch_tell_held(Watch *w);
 
 /* engine_record.c */
 /* done, total and, if it can be told, remaining_ms of the action under way; NULL if it counts nothing. */

@@ -203,6 +203,7 @@ static const char *const reason_table[] = {
         [REASON_INTENT_UNKNOWN] = "intent_unknown",
         [REASON_RESUMED] = "resumed",
         [REASON_CLOCK_JUMP] = "clock_jump",
+        [REASON_FLAPPING] = "flapping",
         [REASON_DISK_FULL] = "disk_full",
         [REASON_DEPENDENCY_DOWN] = "dependency_down",
         [REASON_MAINTENANCE] = "maintenance",
@@ -272,6 +273,9 @@ static const char *const reason_sentences[] = {
         [REASON_RESUMED] = "unjamd was restarted in the middle of the incident and goes on from there.",
         [REASON_CLOCK_JUMP] =
                 "The clock jumped or the host was asleep, so silence means nothing for a while.",
+        [REASON_FLAPPING] =
+                "The same trouble comes and goes, and the incident about it is closed; another one "
+                "is opened only if it lasts.",
         [REASON_DISK_FULL] =
                 "A file system that the service or unjamd needs is full; recovery waits for room.",
         [REASON_DEPENDENCY_DOWN] = "A service that this one depends on is down; recovery waits for it.",

@@ -242,6 +242,7 @@ typedef enum Reason {
         REASON_PRESSURE,      /* ... for CPU or memory that the host is short of */
         REASON_FROZEN,        /* the control group is frozen */
         REASON_EVIDENCE_GAP,  /* what a log said at some time is not known */
+        REASON_FLAPPING,      /* the same trouble again, soon after its incident has closed */
         REASON_DISK_FULL,
         REASON_DEPENDENCY_DOWN,
         REASON_MAINTENANCE,     /* a package manager, or an operator with an editor, is at work on it */

@@ -76,6 +76,8 @@ void sim_log(Sim *s, const LogEntry *entry);
 void sim_condition(Sim *s, Reason reason, bool kills);
 /* The service dies, for no fault of any message; what its manager says of it, NULL: "signal". */
 void sim_die(Sim *s, const char *result);
+/* Somebody else starts it again, if it does not run. */
+void sim_start(Sim *s);
 /* An operator stops the service. */
 void sim_operator_stop(Sim *s);
 

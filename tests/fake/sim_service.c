@@ -178,6 +178,12 @@ void sim_log(Sim *s, const LogEntry *entry)
                 engine_observe(s->engine, 0, &o);
 }
 
+void sim_start(Sim *s)
+{
+        if (!s->running && !s->starting)
+                service_start(s);
+}
+
 void sim_operator_stop(Sim *s)
 {
         s->stopped_by_operator = true;
