@@ -216,8 +216,12 @@ def kill_of(pid):
                 f.write("1")
 
 
+PATIENCE = 60  # seconds: on a machine that is busy with other things all that is waited for may take as long
+
+
 def wait(condition, seconds, what):
-    """Until condition() holds; its value."""
+    """Until condition() holds; its value. A failure after @seconds, and never before PATIENCE."""
+    seconds = max(seconds, PATIENCE)
     end = time.monotonic() + seconds
     while True:
         value = condition()
