@@ -10,6 +10,8 @@
  * Test: tests/scenario/test_recovery_scenario.c
  */
 #include "engine_watch.h"
+
+#include "diagnose/probes.h"
 #include "model/json.h"
 
 #include <stdio.h>
@@ -224,6 +226,8 @@ void watch_begin_trial(Watch *w)
                 .settle = s->recovery.settle,
                 .verify = w->incident.state == STATE_VERIFYING ? s->recovery.verify : 0,
                 .failing_after = w->incident.failing_after,
+                .notice = w->incident.symptom == SYMPTOM_UNRESPONSIVE ? probes_notice(s->probes, s->n_probes)
+                                                                      : 0,
                 .stall_after = s->stall.enabled ? s->stall.after : 0,
                 .patience = w->patience,
                 .hang = w->incident.hang,

@@ -10,9 +10,9 @@
  *  - is healthy when the service has been up for `settle`, and all waiting mail is gone and has been for
  *    `settle`;
  *  - is healthy when mail is left, but nothing has moved for the quiet time: twice the time that the failure
- *    took before (`failing_after`), at least `settle`. What is left was survived (deferred mail rightly
- *    waits). If a hang is what is looked for, standing still with mail waiting is the failure, and this rule
- *    does not apply;
+ *    took before (`failing_after`), at least `settle`, and no less than a probe takes to see a failure that
+ *    only probes see (`notice`). What is left was survived (deferred mail rightly waits). If a hang is what
+ *    is looked for, standing still with mail waiting is the failure, and this rule does not apply;
  *  - silence that something else explains (it waits for another host, a disk, or the host is short of CPU or
  *    memory) is neither a hang nor a failure: what is left then counts as survived after the quiet time;
  *  - in VERIFYING, is healthy after `verify`, whatever moves.
@@ -61,7 +61,7 @@ static bool stillness_fails(const Trial *t)
 /* How long nothing must have moved before what is left counts as survived. */
 static usec_t quiet_time(const Trial *t)
 {
-        return max_usec(t->config.settle, t->config.failing_after * QUIET_FACTOR);
+        return max_usec(max_usec(t->config.settle, t->config.notice), t->config.failing_after * QUIET_FACTOR);
 }
 
 /* With no mail left: a trial that moved mail has shown it; one on an empty store waits for a late crash as
@@ -78,8 +78,12 @@ void trial_begin(Trial *t, const TrialConfig *config, usec_t now)
 
 void trial_up(Trial *t, bool up, usec_t now)
 {
-        if (up && !t->up)
+        if (up && !t->up) {
                 t->up_since = now;
+                /* That nothing moved while it was on its way up says nothing. */
+                if (t->departed == 0)
+                        t->moved = max_usec(t->moved, now);
+        }
         t->up = up;
 }
 

@@ -24,6 +24,7 @@ typedef struct TrialConfig {
         usec_t settle;        /* the least time a healthy service must have been up */
         usec_t verify;        /* >0: watch for exactly this long (VERIFYING) */
         usec_t failing_after; /* how long the failure took after a start so far; 0: unknown */
+        usec_t notice;        /* how long it takes to see the failure that is looked for; 0: at once */
         usec_t stall_after;   /* 0: standing still is no failure for this service */
         usec_t patience;      /* no single message took longer so far: learned from deliveries; 0: unknown */
         bool hang;            /* the failure looked for is a hang */

@@ -17,7 +17,8 @@
  *                 one that has not answered in this run yet counts only from start_timeout after the
  *                 start on
  *   stalled       mail has been waiting for stall.after while running, and none has moved anywhere
- *                 (movement.c); or a process that holds a message has been hung for as long, whatever
+ *                 (movement.c), counted from when every probe has answered, or start_timeout after
+ *                 the start; or a process that holds a message has been hung for as long, whatever
  *                 else moves (hang.c)
  *   event         a process is above one of its limits (limits.c)
  *   and whatever a rule names as its symptom: a claim (claims.c)
@@ -287,13 +288,14 @@ static int feed_service(Diagnosis *d, const ServiceStatus *s, const Now *now)
         return 0;
 }
 
-static int feed_probe(Diagnosis *d, const ProbeStatus *s)
+static int feed_probe(Diagnosis *d, const ProbeStatus *s, usec_t mono)
 {
         if (s->probe >= d->probes.n)
                 return err_origin(-EINVAL);
         /* While it does not run, or is on its way up, nobody needs to answer. */
         if (d->run.run != RUN_RUNNING)
                 return 0;
+        diagnosis_note_rise(d, mono);
         if (probes_feed(&d->probes, s) == PROBES_E_SLOW)
                 d->slow = &d->probes.probes[s->probe];
         return 0;
@@ -317,7 +319,7 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_SERVICE:
                 return feed_service(d, &o->service, now);
         case OBSERVATION_PROBE:
-                return feed_probe(d, &o->probe);
+                return feed_probe(d, &o->probe, now->mono);
         case OBSERVATION_PROGRESS:
                 return movement_feed(&d->movement, &o->progress, now->mono);
         case OBSERVATION_LOG:

@@ -93,6 +93,12 @@ static void refresh_probes(Diagnosis *d, const Now *now)
         facts_open(&d->facts, &s, true, 0);
 }
 
+void diagnosis_note_rise(Diagnosis *d, usec_t mono)
+{
+        if (diagnosis_grace(d) > mono && !probes_answered(&d->probes))
+                d->rising = mono;
+}
+
 static void refresh_movement(Diagnosis *d, const Now *now)
 {
         const Silence silence = { d->service, &d->movement, &d->hang, &d->facts };
@@ -102,8 +108,9 @@ static void refresh_movement(Diagnosis *d, const Now *now)
 
         if (!stall->enabled || stall->after == 0)
                 return;
+        diagnosis_note_rise(d, now->mono);
         if (still != USEC_INFINITY)
-                still = later(still, later(d->run.since, d->base));
+                still = later(still, later(d->run.since, later(d->base, d->rising)));
         since = later(still, d->excused);
         excused = still != USEC_INFINITY && silence_stays_excused(&silence);
         /* So that by the time it counts as a stall, it is known what the processes did meanwhile. */

@@ -100,6 +100,14 @@ const ProbeWatch *probes_unresponsive(const Probes *p, bool started)
         return NULL;
 }
 
+bool probes_answered(const Probes *p)
+{
+        for (size_t i = 0; i < p->n; i++)
+                if (!p->probes[i].answered && p->probes[i].settings->kind != PROBE_CANARY)
+                        return false;
+        return true;
+}
+
 usec_t probes_pending(const Probes *p)
 {
         usec_t longest = 0;
@@ -110,6 +118,21 @@ usec_t probes_pending(const Probes *p)
 
                 /* Canaries are not sent before it counts as healthy. */
                 if (!w->known && w->settings->kind != PROBE_CANARY && t > longest)
+                        longest = t;
+        }
+        return longest;
+}
+
+usec_t probes_notice(const ProbeSettings *settings, size_t n)
+{
+        usec_t longest = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                const ProbeSettings *s = settings + i;
+                usec_t t = usec_add(s->interval * (s->failures > 0 ? s->failures : 1), s->timeout);
+
+                /* Canaries are sent while all is well. */
+                if (s->kind != PROBE_CANARY && t > longest)
                         longest = t;
         }
         return longest;

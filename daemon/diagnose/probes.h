@@ -41,7 +41,11 @@ int probes_feed(Probes *p, const ProbeStatus *status);
 const ProbeWatch *probes_failing(const Probes *p, bool started);
 /* The first that failed as often in a row as its settings ask for. @started as above. */
 const ProbeWatch *probes_unresponsive(const Probes *p, bool started);
+/* Has every probe but the canaries answered in this run? */
+bool probes_answered(const Probes *p);
 /* Until when after the start of a run there may be probes that have not reported yet; 0 if all have. */
 usec_t probes_pending(const Probes *p);
+/* How long it takes at most until a service that answered once, and then does so no more, is unresponsive. */
+usec_t probes_notice(const ProbeSettings *settings, size_t n);
 /* "tcp 127.0.0.1:2525", to @buf; yields @buf. */
 char *probe_describe(const ProbeSettings *s, char *buf, size_t size);

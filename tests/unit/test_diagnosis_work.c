@@ -120,6 +120,28 @@ static void test_stalled(void **state)
         bench_deinit(&b);
 }
 
+/* What is on its way up is not silent yet, for as long as a start may take. */
+static void test_stalled_on_the_way_up(void **state)
+{
+        Bench b;
+
+        (void)state;
+        bench_init(&b);
+        status(&b, .run = RUN_RUNNING, .since = b.now.mono);
+        progress(&b, 0, 3, 3, 0);
+        pass(&b, 20 * SEC);
+        probe(&b, false);
+        pass(&b, 5 * SEC);
+        probe(&b, true);
+        pass(&b, 5 * SEC);
+        expect(&b, "healthy healthy\n");
+        pass(&b, 114 * SEC);
+        expect(&b, "");
+        pass(&b, SEC);
+        expect(&b, "fault confirmed +stalled\n");
+        bench_deinit(&b);
+}
+
 static void test_not_stalled(void **state)
 {
         Bench b;
@@ -403,6 +425,7 @@ int main(void)
                 cmocka_unit_test(test_unresponsive),
                 cmocka_unit_test(test_probe_grace),
                 cmocka_unit_test(test_stalled),
+                cmocka_unit_test(test_stalled_on_the_way_up),
                 cmocka_unit_test(test_not_stalled),
                 cmocka_unit_test(test_claim_alone),
                 cmocka_unit_test(test_claim_confirmed),

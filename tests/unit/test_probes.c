@@ -32,12 +32,16 @@ static void test_probes(void **state)
 
         (void)state;
         assert_int_equal(probes_init(&p, settings, 2), 0);
+        assert_true(probes_notice(settings, 2) == 70);
+        assert_true(probes_notice(settings, 1) == 35);
+        assert_true(probes_notice(NULL, 0) == 0);
         assert_null(probes_failing(&p, true));
         assert_true(probes_pending(&p) == 70);
         say(&p, 1, true, NULL);
         assert_true(probes_pending(&p) == 20);
         say(&p, 0, false, "refused");
         assert_true(probes_pending(&p) == 0);
+        assert_false(probes_answered(&p));
         /* It never answered: on its way up this says nothing. */
         assert_null(probes_failing(&p, false));
         assert_ptr_equal(probes_failing(&p, true), p.probes);
@@ -49,6 +53,7 @@ static void test_probes(void **state)
         assert_int_equal(p.probes[0].failures, 2);
         /* A slow answer is one. */
         say(&p, 0, true, NULL);
+        assert_true(probes_answered(&p));
         assert_null(probes_unresponsive(&p, true));
         say(&p, 0, false, NULL);
         assert_string_equal(p.probes[0].detail, "");
@@ -60,6 +65,7 @@ static void test_probes(void **state)
         assert_null(probes_unresponsive(&p, true));
         say(&p, 1, false, "exit 1");
         assert_ptr_equal(probes_unresponsive(&p, false), p.probes + 1);
+        assert_true(probes_answered(&p)); /* once */
         probes_restart(&p);
         assert_null(probes_failing(&p, true));
         assert_null(probes_unresponsive(&p, true));

@@ -100,7 +100,7 @@ static void a_message_that_is_held_open_does_not_just_wait(void **state)
         assert_false(trial_asks_inflight(&t, 2 * S));
         assert_true(trial_asks_inflight(&t, 6 * S)); /* it would pass now */
         trial_inflight(&t, true);
-        assert_int_equal(ends(&t, 1 * S), 120 * S);
+        assert_int_equal(ends(&t, 1 * S), 121 * S);
         assert_int_equal(t.outcome, TRIAL_FAILED);
 }
 
@@ -109,7 +109,7 @@ static void standing_still_is_the_hang(void **state)
         Trial t = begun(&hang, 10);
 
         (void)state;
-        assert_int_equal(ends(&t, 1 * S), 120 * S);
+        assert_int_equal(ends(&t, 1 * S), 121 * S);
         assert_int_equal(t.outcome, TRIAL_FAILED);
         assert_int_equal(t.failure, SYMPTOM_STALLED);
 }
@@ -134,7 +134,44 @@ static void a_learned_limit_is_no_shorter_than_three_settle_times(void **state)
         (void)state;
         c.patience = 1000;
         t = begun(&c, 10);
-        assert_int_equal(ends(&t, 1 * S), 15 * S);
+        assert_int_equal(ends(&t, 1 * S), 16 * S);
+}
+
+/* A service that dies after it has answered once must not pass before the next probes can tell. */
+static void what_only_probes_see_has_their_time(void **state)
+{
+        TrialConfig c = crash;
+        Trial t;
+
+        (void)state;
+        c.notice = 35 * S;
+        t = begun(&c, 10);
+        trial_up(&t, false, 2 * S);
+        trial_up(&t, true, 10 * S);
+        assert_int_equal(ends(&t, 10 * S), 45 * S);
+        /* Mail that moves until none is left has shown it sooner. */
+        t = begun(&c, 10);
+        trial_progress(&t, 0, 10, true, 3 * S);
+        assert_int_equal(ends(&t, 3 * S), 8 * S);
+}
+
+/* What takes long to come up has not hung by then; later, an answer that fails changes nothing. */
+static void the_way_up_is_no_silence(void **state)
+{
+        TrialConfig c = hang;
+        Trial t;
+
+        (void)state;
+        c.patience = 1000;
+        trial_begin(&t, &c, 0);
+        trial_progress(&t, 10, 0, false, 1 * S);
+        trial_up(&t, true, 60 * S);
+        assert_int_equal(trial_judge(&t, 60 * S), TRIAL_RUNNING);
+        trial_progress(&t, 9, 1, true, 62 * S);
+        trial_up(&t, false, 63 * S);
+        trial_up(&t, true, 70 * S);
+        assert_int_equal(ends(&t, 70 * S), 77 * S);
+        assert_int_equal(t.outcome, TRIAL_FAILED);
 }
 
 static void without_a_stall_limit_only_probes_find_a_hang(void **state)
@@ -180,7 +217,7 @@ static void verifying_takes_its_time(void **state)
         assert_int_equal(ends(&t, 1 * S), 61 * S);
         c.stall_after = 30 * S;
         t = begun(&c, 5);
-        assert_int_equal(ends(&t, 1 * S), 30 * S); /* a new hang shows there too */
+        assert_int_equal(ends(&t, 1 * S), 31 * S); /* a new hang shows there too */
         assert_int_equal(t.outcome, TRIAL_FAILED);
 }
 
@@ -218,6 +255,8 @@ int main(void)
                 cmocka_unit_test(standing_still_is_the_hang),
                 cmocka_unit_test(the_second_hang_is_not_waited_for_as_long),
                 cmocka_unit_test(a_learned_limit_is_no_shorter_than_three_settle_times),
+                cmocka_unit_test(what_only_probes_see_has_their_time),
+                cmocka_unit_test(the_way_up_is_no_silence),
                 cmocka_unit_test(without_a_stall_limit_only_probes_find_a_hang),
                 cmocka_unit_test(silence_with_an_excuse),
                 cmocka_unit_test(verifying_takes_its_time),
