@@ -25,6 +25,13 @@ EXTRA = {
     "sendmail": ["sendmail-bin", "sensible-mda", "python3"],
     "nullmailer": ["nullmailer", "python3"],
     "cyrus": ["cyrus-imapd", "cyrus-admin", "python3", "postfix"],
+    "mailman": ["mailman3", "postfix", "python3", "libcap2-bin"],
+}
+# What is done to an image of one kind, with its directory as $1. Mailman makes its database, and the list that the tests
+# write to, once for all: on a busy host that takes as long as a test.
+HOOKS = {
+    "mailman": ['cp "%s/files/mailman-list" "$1"/root/' % os.path.dirname(os.path.abspath(__file__)),
+                'chroot "$1" /root/mailman-list'],
 }
 FORMAT = "4"  # raise it when the hooks below change
 
@@ -56,7 +63,16 @@ def _sources(codename):
     return sorted(set(lines))
 
 
-def _make(directory, packages, codename):
+def _inputs(kind):
+    """What else than packages an image is made of: the words of its hooks, and of the file that they run."""
+    words = list(HOOKS.get(kind, []))
+    for name in set(re.findall(r"/files/([\w-]+)", " ".join(words))):
+        with open("%s/files/%s" % (os.path.dirname(os.path.abspath(__file__)), name)) as f:
+            words.append(f.read())
+    return [re.sub(r'"[^"]*/files/', "", word) for word in words]
+
+
+def _make(directory, packages, codename, more):
     hooks = [
         # A booted machine waits for nobody, and its network is loopback.
         'rm -f "$1"/etc/machine-id && : >"$1"/etc/machine-id',
@@ -69,7 +85,7 @@ def _make(directory, packages, codename):
     ]
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(packages),
                '--essential-hook=mkdir -p "$1"/etc; echo mail.test.invalid >"$1"/etc/mailname']
-    command += ["--customize-hook=" + hook for hook in hooks]
+    command += ["--customize-hook=" + hook for hook in hooks + more]
     command += [codename, directory]
     subprocess.run(command, input="\n".join(_sources(codename)) + "\n", text=True, check=True,
                    env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
@@ -79,7 +95,7 @@ def ensure(kind):
     """The directory of the image; it is made if it is not there."""
     packages = BASE + _libraries() + EXTRA[kind]
     codename = _codename()
-    digest = hashlib.sha256(" ".join([FORMAT, codename] + packages).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(" ".join([FORMAT, codename] + packages + _inputs(kind)).encode()).hexdigest()[:12]
     final = "%s/%s-%s-%s" % (CACHE, kind, codename, digest)
     os.makedirs(CACHE, mode=0o755, exist_ok=True)
     # Whoever comes second waits for the first one's work.
@@ -90,6 +106,6 @@ def ensure(kind):
                 subprocess.run(["apt-get", "-qq", "update"], check=True)
             for old in glob.glob("%s/%s-*" % (CACHE, kind)):
                 shutil.rmtree(old)
-            _make(final + ".tmp", packages, codename)
+            _make(final + ".tmp", packages, codename, HOOKS.get(kind, []))
             os.rename(final + ".tmp", final)
     return final

@@ -18,7 +18,7 @@ import image
 import machine
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TIMEOUT = 420  # seconds a test may take, at most
+TIMEOUT = 900  # seconds a test may take, at most
 
 
 def tests():
