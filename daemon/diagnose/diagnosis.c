@@ -311,6 +311,17 @@ static void feed_host(Diagnosis *d, const HostStatus *s, const Now *now)
         diagnosis_begin(d, now->mono);
 }
 
+/*
+ * Nothing whatever is wrong: what the host is like now explains nothing later. While a probe fails, the fault
+ * that this will be is in the making.
+ */
+static bool is_at_ease(Diagnosis *d)
+{
+        return d->said == VERDICT_HEALTHY && diagnosis_is_up(d) && !d->look &&
+               !facts_leading(&d->facts, true) && !facts_leading(&d->facts, false) &&
+               !claims_first(&d->claims);
+}
+
 static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
 {
         int r;
@@ -334,8 +345,7 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
                 r = hang_feed(&d->hang, &o->processes);
                 return err_trace(r < 0 ? r : limits_feed(&d->limits, &o->processes));
         case OBSERVATION_CONDITIONS:
-                conditions_feed(&d->conditions, &o->conditions,
-                                d->said == VERDICT_HEALTHY && d->run.run == RUN_RUNNING, now->mono);
+                conditions_feed(&d->conditions, &o->conditions, is_at_ease(d), now->mono);
                 return 0;
         case _OBSERVATION_KIND_MAX:
         case _OBSERVATION_KIND_INVALID:

@@ -55,6 +55,40 @@ static void test_unresponsive(void **state)
         bench_deinit(&b);
 }
 
+static void disk_is(Bench *b, bool full)
+{
+        Condition c = { .reason = REASON_DISK_FULL, .id = (char *)"disk 1", .text = (char *)"/var: full" };
+
+        feed(b, (Observation){ .kind = OBSERVATION_CONDITIONS, .conditions = { .list = &c, .n = full } });
+}
+
+/* The look that a failing probe asked for does not make a full disk one that the service lives with. */
+static void test_unresponsive_explained(void **state)
+{
+        Bench b;
+
+        (void)state;
+        bench_init(&b);
+        bring_up(&b);
+        disk_is(&b, false);
+        for (unsigned i = 0; i < 3; i++) {
+                probe(&b, false);
+                disk_is(&b, true);
+        }
+        expect(&b, "suspect disk_full +unresponsive\n");
+        disk_is(&b, false);
+        probe(&b, true);
+        pass(&b, 10 * SEC);
+        expect(&b, "healthy symptom_cleared\n");
+        /* At ease it is known to live with it. */
+        disk_is(&b, true);
+        for (unsigned i = 0; i < 3; i++)
+                probe(&b, false);
+        disk_is(&b, true);
+        expect(&b, "fault confirmed +unresponsive\n");
+        bench_deinit(&b);
+}
+
 /* On its way up a service need not answer; but only for as long as a start may take. */
 static void test_probe_grace(void **state)
 {
@@ -423,6 +457,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_healthy_waits_for_probes),
                 cmocka_unit_test(test_unresponsive),
+                cmocka_unit_test(test_unresponsive_explained),
                 cmocka_unit_test(test_probe_grace),
                 cmocka_unit_test(test_stalled),
                 cmocka_unit_test(test_stalled_on_the_way_up),
