@@ -2,6 +2,7 @@
 
 import os
 
+import world
 from machine import check, check_equal, wait
 from server import Server
 
@@ -31,33 +32,55 @@ class Cyrus(Server):
         self.m.write("/etc/cyrus.conf", CYRUS_CONF)
 
 
-def test_cyrus_master_stopped(context):
+def _master_stopped(server):
     """kill -STOP of the master and its children: the socket takes connections, and nobody speaks."""
-    server = Cyrus(context)
-    server.begin()
-    pids = server.m.run("pgrep", "-u", "cyrus").stdout.split()
-    server.m.run("kill", "-STOP", *pids)
+    server.m.run("kill", "-STOP", *server.m.run("pgrep", "-u", "cyrus").stdout.split())
     server.check_healed()
     server.check_symptom("unresponsive")
 
 
-def test_cyrus_configuration(context):
-    """A service whose program is not there: the master exits."""
-    server = Cyrus(context)
-    server.begin()
+def _socket_directory_gone(server):
+    """The directory of its sockets is gone, and it does not make it: that is made again."""
+    server.m.run("rm", "-rf", "/run/cyrus/socket")
+    server.check_healed()
+    server.check_symptom("unresponsive")
+    check("rebuildable_state" in [r["data"]["cause"] for r in server.audit("cause")], "the cause")
+    wait(lambda: server.m.run("test", "-S", "/run/cyrus/socket/lmtp", check=False).returncode == 0, 60, "the socket")
+    check_equal(server.audit("message.held") + server.audit("store.held"), [], "mail that was moved")
+    check(os.path.isdir(server.m.path("/var/lib/cyrus")), "its state")
+
+
+def _deliveries_corrupt(server):
+    """Garbage for the database of what was delivered already: each lmtpd dies at its start, and names it in its log. It is
+    purged alone, kept in the incident's folder, and made anew; nothing else of its state is touched."""
+    names = ("mailboxes.db", "annotations.db")
+    before = [world.entry_of(server.m.path("/var/lib/cyrus/" + name))[:2] for name in names]
+    server.m.run("sh", "-c", "head -c 4096 /dev/urandom >/var/lib/cyrus/deliver.db")
+    garbage = world.digest_of(server.m.path("/var/lib/cyrus/deliver.db"))
+    server.m.run("pkill", "-x", "lmtpd", check=False)
+    closed = server.check_healed()
+    server.check_symptom("unresponsive", "event", "crashed")
+    causes = [r["data"] for r in server.audit("cause") if r["data"]["cause"] == "rebuildable_state"]
+    check(causes and "deliver.db" in causes[0]["detail"], "the cause: %s" % causes)
+    check_equal(closed["data"]["trials"], 1, "trials")
+    kept = server.m.run("find", "/var/lib/unjamd", "/var/spool/unjam", "-path", "*%s*" % closed["incident"], "-type", "f",
+                        check=False).stdout.split()
+    check_equal([world.digest_of(server.m.path(path)) for path in kept], [garbage], "what was purged: %s" % kept)
+    check_equal([world.entry_of(server.m.path("/var/lib/cyrus/" + name))[:2] for name in names], before, "its state")
+
+
+def _configuration(server):
+    """A line that is none in imapd.conf: the master exits."""
     server.m.write("/etc/imapd.conf", "no words here\n" + server.m.read("/etc/imapd.conf"))
     server.m.run("systemctl", "restart", server.unit, check=False)
     server.check_vetoed("not_configured", {})
 
 
-def test_cyrus_socket_directory_gone(context):
-    """The directory of its sockets is gone, and it does not make it: that is made again."""
+def test_cyrus_faults(context):
+    """One after the other on one machine: each has an incident of its own."""
     server = Cyrus(context)
     server.begin()
-    server.m.run("rm", "-rf", "/run/cyrus/socket")
-    server.check_healed()
-    server.check_symptom("unresponsive")
-    check("rebuildable_state" in [r["data"]["cause"] for r in server.audit("cause")], "the cause")
-    wait(lambda: server.m.run("test", "-S", "/run/cyrus/socket/lmtp", check=False).returncode == 0, 10, "the socket")
-    check_equal(server.audit("message.held") + server.audit("store.held"), [], "mail that was moved")
-    check(os.path.isdir(server.m.path("/var/lib/cyrus")), "its state")
+    for fault in (_master_stopped, _socket_directory_gone, _deliveries_corrupt, _configuration):
+        fault(server)
+        if fault is not _configuration:
+            server.again()
