@@ -65,9 +65,12 @@ static bool has_cause(const ServiceSettings *s, CauseKind kind)
 
 static void check_causes(const ServiceSettings *s)
 {
-        static const CauseKind articles[] = { CAUSE_NOT_CONFIGURED,        CAUSE_STARTUP_ACCOUNT,
-                                              CAUSE_ADDRESS_SPACE,         CAUSE_NETWORK_IDENTITY,
-                                              CAUSE_ADMINISTRATOR_ADDRESS, CAUSE_STUCK_MESSAGES };
+        /* Disks and inodes are looked at for every service, whatever its preset. */
+        static const CauseKind articles[] = {
+                CAUSE_NOT_CONFIGURED,   CAUSE_STARTUP_ACCOUNT,       CAUSE_ADDRESS_SPACE,
+                CAUSE_NETWORK_IDENTITY, CAUSE_ADMINISTRATOR_ADDRESS, CAUSE_REBUILDABLE_STATE,
+                CAUSE_STUCK_MESSAGES,   CAUSE_PERMISSIONS,           CAUSE_DEPENDENCY_DOWN,
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(articles) && !is_generic(s->name); i++)
                 if (!has_cause(s, articles[i]))
