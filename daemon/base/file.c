@@ -431,12 +431,17 @@ int file_sha256(int fd, uint8_t ret[SHA256_SIZE])
         enum { CHUNK = 128 * 1024 };
         _cleanup_(freep) uint8_t *buf = NULL;
         crypto_hash_sha256_state hash;
+        struct stat st;
         off_t at = 0;
         int r;
 
         r = check_regular(fd);
         if (r < 0)
                 return err_trace(r);
+        if (fstat(fd, &st) < 0)
+                return err_origin(-errno);
+        if (st.st_size > FILE_SHA256_MAX)
+                return err_origin(-EFBIG);
         buf = malloc(CHUNK);
         if (!buf)
                 return err_origin(-ENOMEM);
@@ -452,6 +457,9 @@ int file_sha256(int fd, uint8_t ret[SHA256_SIZE])
                         break;
                 crypto_hash_sha256_update(&hash, buf, (unsigned long long)n);
                 at += n;
+                /* Whoever appends as fast as we read must not keep us for ever. */
+                if (at > st.st_size)
+                        return err_origin(-EAGAIN);
         }
         crypto_hash_sha256_final(&hash, ret);
         return 0;

@@ -58,8 +58,12 @@ int dir_stream(int fd, DIR **ret);
 int dir_stream_at(int dirfd, const char *name, DIR **ret);
 DEFINE_CLEANUP(DIR, closedir)
 
-/* SHA-256 of the regular file behind @fd from its start. Return: 0, -EBADF if not regular, or a negated
- * errno. */
-#define SHA256_SIZE 32
+/*
+ * SHA-256 of the regular file behind @fd from its start. Return: 0, -EBADF if not regular, -EFBIG if larger
+ * than any mail (a hole of a terabyte takes an hour to read), -EAGAIN if it grew meanwhile, or a negated
+ * errno.
+ */
+#define SHA256_SIZE     32
+#define FILE_SHA256_MAX (INT64_C(1) << 30)
 int file_sha256(int fd, uint8_t ret[SHA256_SIZE]);
 void sha256(const void *data, size_t len, uint8_t ret[SHA256_SIZE]);

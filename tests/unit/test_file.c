@@ -423,6 +423,12 @@ static void test_sha256(void **state)
         assert_memory_equal(digest, whole, SHA256_SIZE);
         close(fd);
         assert_int_equal(file_sha256(dir, digest), -EBADF);
+
+        put(dir, "hole", "");
+        fd = openat(dir, "hole", O_RDWR | O_CLOEXEC);
+        assert_int_equal(ftruncate(fd, FILE_SHA256_MAX + 1), 0);
+        assert_int_equal(file_sha256(fd, digest), -EFBIG);
+        close(fd);
 }
 
 static size_t count_files(DIR *d)
