@@ -34,9 +34,12 @@ int receipt_make(Spool *s, const Shelved *q, const char *name)
         if (receipts < 0)
                 return err_trace(receipts);
         r = disk_rename(s->disk, q->shelf, name, receipts, q->id, 0);
-        if (r == 0)
-                r = disk_sync(s->disk, receipts);
-        return r < 0 ? err_trace(r) : err_trace(disk_sync(s->disk, q->shelf));
+        if (r < 0)
+                return err_trace(r);
+        /* It is done, and said so. If this fails, and the power too, a folder without mail comes back. */
+        (void)disk_sync(s->disk, receipts);
+        (void)disk_sync(s->disk, q->shelf);
+        return 0;
 }
 
 int spool_receipt(Spool *s, const char *quarantine, Message *ret)
