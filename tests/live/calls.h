@@ -34,6 +34,7 @@ typedef struct Calls {
         unsigned kinds;   /* that are counted, and fail; the deaths know CALLS_CHANGING alone */
         unsigned long at; /* from 1 */
         int error;        /* positive errno */
+        bool syncs;       /* really: the disk below loses what was not synced */
         unsigned seed;
         /* An empty directory in place of /proc: the processes of this machine are not the test's. */
         const char *proc;

@@ -64,6 +64,7 @@ typedef struct LiveConfig {
         bool sees_inflight;
         bool dies_at_start; /* until the rebuildable file is purged */
         bool always_dies;
+        bool syncs;          /* the server syncs what it does to the disk */
         bool fallback;       /* the directories hold something that is no message: no exchange */
         LiveRequest request; /* once the incident has closed */
         LiveNative native;

@@ -32,9 +32,16 @@ static bool is_there(const Live *l, const char *below)
 static void take(const Live *l, const char *below)
 {
         char path[PATH_MAX];
+        int fd;
 
         path_of(l, below, path);
         (void)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+        if (!l->config.syncs)
+                return;
+        *strrchr(path, '/') = '\0';
+        fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void)syscall(SYS_fsync, fd);
+        (void)syscall(SYS_close, fd);
 }
 
 void server_start(Live *l)
