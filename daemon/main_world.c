@@ -210,7 +210,9 @@ static void port_history(void *userdata, size_t service, bool mark, SeenFileHand
 
         if (handler && source)
                 inflight_source_history(source, on_seen, &adapter);
-        if (handler && (!source || inflight_source_note(source)))
+        /* Without a store no file is a message, and all of /proc need not be read. */
+        if (handler && w->settings->services[service].n_stores > 0 &&
+            (!source || inflight_source_note(source)))
                 history_from_proc(&w->services[service], &adapter);
         if (w->services[service].processes)
                 processes_source_history(w->services[service].processes, mark, handler ? on_seen : NULL,
@@ -389,6 +391,8 @@ static int make_log_reader(World *w)
                                .line_max = w->settings->log_line_max };
         int r = worker_new(&w->log_worker, w->context.event, "logs");
 
+        if (r == 0)
+                worker_yield(w->log_worker);
         spec.worker = w->log_worker;
         return r < 0 ? r : log_reader_new(&w->logs, &spec);
 }

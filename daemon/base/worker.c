@@ -19,6 +19,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+
+#define YIELDING_NICE 10
 
 typedef struct JobQueue {
         Job *head, *tail;
@@ -39,6 +42,7 @@ struct Worker {
         Job *running;
         usec_t running_since;
         bool stop;
+        bool yields; /* gives way from its next job on */
 };
 
 static void queue_push(JobQueue *q, Job *job)
@@ -67,6 +71,7 @@ static Job *queue_pop(JobQueue *q)
 static void *worker_thread(void *arg)
 {
         Worker *w = arg;
+        bool yields = false;
 
         pthread_mutex_lock(&w->mutex);
         for (;;) {
@@ -78,6 +83,10 @@ static void *worker_thread(void *arg)
                         break;
                 job = w->running = queue_pop(&w->todo);
                 w->running_since = now_read().mono;
+                /* On Linux this is the thread's own. A sandbox may refuse it; then it is as it was. */
+                if (w->yields && !yields && getpriority(PRIO_PROCESS, 0) < YIELDING_NICE)
+                        (void)setpriority(PRIO_PROCESS, 0, YIELDING_NICE);
+                yields = w->yields;
                 pthread_mutex_unlock(&w->mutex);
 
                 job->result = job->run(job);
@@ -222,6 +231,13 @@ int worker_submit(Worker *w, Job *job)
         pthread_cond_signal(&w->work);
         pthread_mutex_unlock(&w->mutex);
         return 0;
+}
+
+void worker_yield(Worker *w)
+{
+        pthread_mutex_lock(&w->mutex);
+        w->yields = true;
+        pthread_mutex_unlock(&w->mutex);
 }
 
 usec_t worker_busy_since(const Worker *w)

@@ -44,6 +44,11 @@ int worker_new(Worker **ret, sd_event *event, const char *name);
 Worker *worker_free(Worker *w);
 /* Queues; the worker owns @job until done(). Return: 0, or a negated errno (then @job stays the caller's). */
 int worker_submit(Worker *w, Job *job);
+/*
+ * Its jobs burn processor time: wherever there is not enough of it, the loop and the other workers come
+ * first. Before the first job.
+ */
+void worker_yield(Worker *w);
 /* Since when the running job runs (monotonic), or USEC_INFINITY when idle: a disk that answers no more shows
  * here. */
 usec_t worker_busy_since(const Worker *w);

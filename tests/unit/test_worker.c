@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -18,6 +19,7 @@ typedef struct TestJob {
         pthread_t ran_in;
         bool all_blocked;
         unsigned order;
+        int nice;
         Worker **free_worker; /* free it in done() */
         struct TestJob *submit_next;
         Worker *worker;
@@ -34,6 +36,7 @@ static int job_run(Job *job)
         sigset_t mask;
 
         t->ran_in = pthread_self();
+        t->nice = getpriority(PRIO_PROCESS, 0); /* of this thread */
         pthread_sigmask(SIG_SETMASK, NULL, &mask);
         t->all_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGCHLD);
         atomic_store(&job->total, 1);
@@ -172,6 +175,33 @@ static void test_free_in_done(void **state)
         sd_event_unref(event);
 }
 
+/* The thread that burns processor time gives way; nobody else does. */
+static void test_yielding(void **state)
+{
+        int nice = getpriority(PRIO_PROCESS, 0);
+        sd_event *event = NULL;
+        Worker *yields = NULL, *other = NULL;
+        TestJob a = { .job = { .run = job_run, .done = job_done }, .gate = -1 }, b = a;
+
+        (void)state;
+        assert_int_equal(sd_event_new(&event), 0);
+        assert_int_equal(worker_new(&yields, event, "yields"), 0);
+        assert_int_equal(worker_new(&other, event, "other"), 0);
+        worker_yield(yields);
+        b.last = true;
+        b.event = event;
+        a.worker = other;
+        a.submit_next = &b;
+        assert_int_equal(worker_submit(yields, &a.job), 0);
+        assert_int_equal(sd_event_loop(event), 0);
+        assert_int_equal(a.nice, nice < 10 ? 10 : nice);
+        assert_int_equal(b.nice, nice);
+        assert_int_equal(getpriority(PRIO_PROCESS, 0), nice);
+        worker_free(yields);
+        worker_free(other);
+        sd_event_unref(event);
+}
+
 static void test_a_job_needs_both_halves(void **state)
 {
         sd_event *event;
@@ -190,8 +220,11 @@ static void test_a_job_needs_both_halves(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_order_and_results),       cmocka_unit_test(test_busy_shows),
-                cmocka_unit_test(test_free_cancels_and_drops),  cmocka_unit_test(test_free_in_done),
+                cmocka_unit_test(test_order_and_results),
+                cmocka_unit_test(test_busy_shows),
+                cmocka_unit_test(test_free_cancels_and_drops),
+                cmocka_unit_test(test_free_in_done),
+                cmocka_unit_test(test_yielding),
                 cmocka_unit_test(test_a_job_needs_both_halves),
         };
 
