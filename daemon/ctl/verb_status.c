@@ -10,6 +10,7 @@
 #include "ctl/print.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "model/words.h"
 
 #include <inttypes.h>
@@ -169,6 +170,20 @@ int verb_explain(Ctl *c, char **argv)
         return r;
 }
 
+#define GIST_MAX 100
+
+/* What a program said, for a row of a table: its last line, where it says what is wrong. NULL on ENOMEM. */
+static char *gist(const char *text)
+{
+        size_t end = text ? strlen(text) : 0, begin;
+
+        while (end > 0 && strchr(" \t\r\n", text[end - 1]))
+                end--;
+        for (begin = end; begin > 0 && text[begin - 1] != '\n'; begin--)
+                ;
+        return end > 0 ? text_to_utf8(text + begin, end - begin, GIST_MAX) : strdup("-");
+}
+
 static int print_causes(const Ctl *c, const json_t *causes)
 {
         static const Column columns[] = { { .title = "CAUSE" },
@@ -185,10 +200,12 @@ static int print_causes(const Ctl *c, const json_t *causes)
                 const char *found = !json_is_true(json_object_get(cause, "known"))  ? "unknown"
                                     : json_is_true(json_object_get(cause, "found")) ? "yes"
                                                                                     : "no";
+                _cleanup_(freep) char *detail = gist(word(cause, "detail"));
+                bool fine = strcmp(found, "no") == 0;
 
-                if (!t ||
+                if (!t || !detail ||
                     table_add(t, (const char *const[]){ word(cause, "cause"), found, word(cause, "effect"),
-                                                        word(cause, "detail"), word(cause, "advice") }) < 0) {
+                                                        detail, fine ? "-" : word(cause, "advice") }) < 0) {
                         ctl_error("out of memory");
                         return CTL_REFUSED;
                 }
@@ -208,6 +225,11 @@ int verb_check(Ctl *c, char **argv)
         r = ctl_ask(c, "check", json_pack("{s:s}", "service", argv[0]), &body);
         if (r != CTL_DONE)
                 return r;
+        if (!c->json && word(body, "text")) { /* it waits for something else */
+                fprintf(c->out, "%s\n", word(body, "text"));
+                json_decref(body);
+                return CTL_DONE;
+        }
         r = c->json ? ctl_print_json(c, body) : print_causes(c, json_object_get(body, "causes"));
         json_decref(body);
         return r;

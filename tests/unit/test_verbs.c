@@ -330,13 +330,19 @@ static void test_explain_and_check(void **state)
         expect_text(w->text, "a line said 4037");
         json_decref(w->answer);
         w->answer = json_pack("{s:[{s:s, s:s, s:b, s:b, s:s, s:s}]}", "causes", "cause", "startup_account",
-                              "effect", "veto", "found", 1, "known", 1, "detail", "no such user", "advice",
-                              "create it");
+                              "effect", "veto", "found", 1, "known", 1, "detail",
+                              "Traceback:\n  no such user\n", "advice", "create it");
         expect_run(w, 0, "check", "imc");
         expect_text(w->text, "startup_account");
+        expect_text(w->text, "no such user");
+        assert_null(strstr(w->text, "Traceback"));
         expect_text(w->text, "create it");
         expect_run(w, 0, "--json", "check", "imc");
         expect_text(w->text, "\"advice\": \"create it\"");
+        json_decref(w->answer);
+        w->answer = json_pack("{s:b, s:s}", "queued", 1, "text", "done when it has ended");
+        expect_run(w, 0, "check", "imc");
+        expect_text(w->text, "done when it has ended");
 }
 
 /* Until the child has written @part, then it is ended by a signal. */
