@@ -269,17 +269,19 @@ static json_t *causes_body(const Outcome *o)
         return json_pack("{s:o}", "causes", list);
 }
 
-/* The messages that an operator released or deleted, on record. */
-static void record_operated(Watch *w, const Outcome *o)
+/* The message that an operator released or deleted, on record. Return: 0 or -ENOMEM. */
+static int record_operated(Watch *w, const Outcome *o)
 {
         AuditEvent event = o->kind == ACTION_DELETE ? AUDIT_MESSAGE_DELETED : AUDIT_MESSAGE_RELEASED;
+        int r = 0;
 
         if (o->kind != ACTION_DELETE && o->kind != ACTION_RELEASE)
-                return;
-        if (o->result == RESULT_DONE && w->n_quarantined > 0)
+                return 0;
+        for (size_t k = 0; r == 0 && k < o->n_messages; k++)
+                r = watch_record(w, event, json_pack("{s:o}", "data", message_to_json(&o->messages[k])));
+        if (r == 0 && o->result == RESULT_DONE && w->n_quarantined > 0)
                 w->n_quarantined--;
-        for (size_t k = 0; k < o->n_messages; k++)
-                (void)watch_record(w, event, json_pack("{s:o}", "data", message_to_json(&o->messages[k])));
+        return r;
 }
 
 void watch_operation_ended(Watch *w, const Outcome *o)
@@ -287,8 +289,14 @@ void watch_operation_ended(Watch *w, const Outcome *o)
         bool direct = w->operation.direct, ok = o->result == RESULT_DONE;
         ControlReply *reply = w->reply;
 
+        if (record_operated(w, o) < 0) {
+                /* Done, and no memory to say so: asked for again, it is found done, with what it was. */
+                w->operation.again = true;
+                w->operation.direct = false;
+                w->ports.refresh(w->ports.userdata, w->index);
+                return;
+        }
         w->reply = NULL;
-        record_operated(w, o);
         if (o->kind == ACTION_START)
                 w->ports.refresh(w->ports.userdata, w->index);
         watch_operation_clear(w);

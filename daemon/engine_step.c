@@ -193,10 +193,11 @@ static int commit_records(const Watch *w, AuditRecord **ret)
         const json_t *list = w->pending.records;
         size_t n = json_array_size(list);
         AuditRecord *records = calloc(n ? n : 1, sizeof(*records));
+        size_t i = 0;
 
         if (!records)
                 return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
+        for (; i < n; i++) {
                 const json_t *entry = json_array_get(list, i);
                 const char *incident = json_string_value(json_object_get(entry, "incident"));
 
@@ -207,6 +208,12 @@ static int commit_records(const Watch *w, AuditRecord **ret)
                         .members = json_deep_copy(json_object_get(entry, "members")),
                         .wall = (uint64_t)json_integer_value(json_object_get(entry, "wall")),
                 };
+                if (!records[i].members) { /* one without them says nothing, and is on record for ever */
+                        while (i > 0)
+                                json_decref(records[--i].members);
+                        free(records);
+                        return -ENOMEM;
+                }
         }
         *ret = records;
         return (int)n;

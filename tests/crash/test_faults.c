@@ -6,6 +6,7 @@
  * and comes to an end at which nothing is lost, doubled or changed, and the trail verifies.
  *
  * UNJAM_FAULTS is how many faults of each kind of call and recovery are tried, UNJAM_SEED where they begin.
+ * UNJAM_FAULT repeats one, as a failure has named it.
  */
 #include "live/kinds.h"
 
@@ -26,10 +27,10 @@ static bool survive(const Kind *k, const Calls *calls)
         Live *l = kind_begin(k);
         LiveEnd e = live_run(l, calls);
         bool fired = l->fired;
-        char when[96];
+        char when[128];
 
-        snprintf(when, sizeof(when), "kinds %u, call %lu: %s%s", calls->kinds, calls->at,
-                 strerror(calls->error), calls->how == CALLS_FAIL_ON ? " from then on" : "");
+        snprintf(when, sizeof(when), "UNJAM_FAULT='%s:%u:%d:%lu:%d' (%s)", k->name, calls->kinds,
+                 (int)calls->how, calls->at, calls->error, strerror(calls->error));
         kind_check(l, k, NULL, when);
         if (e != LIVE_DONE && e != LIVE_OVERDUE)
                 fail_msg("%s, %s: unjamd itself died (%d)", k->name, when, e);
@@ -70,11 +71,31 @@ static void spread(const Kind *k, unsigned kind, CallsHow how, unsigned n)
         }
 }
 
+/* "KIND:CALLS:HOW:AT:ERRNO" */
+static void again(const Kind *k, const char *fault)
+{
+        size_t len = strlen(k->name);
+        Calls calls = { 0 };
+        int how;
+
+        if (strncmp(fault, k->name, len) != 0 || fault[len] != ':')
+                return;
+        assert_int_equal(sscanf(fault + len, ":%u:%d:%lu:%d", &calls.kinds, &how, &calls.at, &calls.error),
+                         4);
+        calls.how = (CallsHow)how;
+        (void)survive(k, &calls);
+}
+
 static void test_kind(void **state)
 {
         const Kind *k = *state;
+        const char *one = getenv("UNJAM_FAULT");
         unsigned n = from_environment("UNJAM_FAULTS", 12);
 
+        if (one) {
+                again(k, one);
+                return;
+        }
         for (unsigned kind = CALLS_CHANGING; kind <= CALLS_MEMORY; kind <<= 1) {
                 spread(k, kind, CALLS_FAIL_ONCE, n);
                 spread(k, kind, CALLS_FAIL_ON, n / 3 + 1);
