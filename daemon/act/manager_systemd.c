@@ -38,9 +38,20 @@ void systemd_reset(SystemdManager *m)
         manager_base_abandon(&m->base);
 }
 
+/*
+ * The bus has gone, and unjamd goes with it, to be started again. What fails because of that is not said: it
+ * would be recorded as the end of the recovery. The open intent stands, and the next unjamd goes on from it.
+ */
+static bool is_ending(const SystemdManager *m)
+{
+        return sd_bus_is_open(m->bus.bus) <= 0 && sd_bus_get_exit_on_disconnect(m->bus.bus) > 0;
+}
+
 /* Ends the call. A permit is only for our own start. */
 void systemd_finish(SystemdManager *m, ResultKind result, Reason reason, const char *detail)
 {
+        if (is_ending(m))
+                return;
         /* @detail may be of what the reset frees. */
         if (detail)
                 manager_base_finish(&m->base, result, reason, "%s", detail);
@@ -85,7 +96,7 @@ void systemd_fail_errno(SystemdManager *m, const char *what, int r)
 /* A call begins with nothing left of the one before. */
 int systemd_begin(SystemdManager *m, ManagerDone done, void *userdata)
 {
-        if (m->lost || sd_bus_is_open(m->bus.bus) <= 0)
+        if ((m->lost || sd_bus_is_open(m->bus.bus) <= 0) && !is_ending(m))
                 return err_origin(-ENOTCONN);
         int r = manager_base_begin(&m->base, done, userdata);
         if (r < 0)

@@ -317,6 +317,24 @@ static void a_lost_bus_fails_the_call_under_way_and_all_later_ones(void **state)
         assert_int_equal(manager_bed_count(&b->bed), 0);
 }
 
+/* As in unjamd itself: no failure is heard of, which would end the recovery, before it ends. */
+static void a_lost_bus_that_ends_unjamd_fails_nothing(void **state)
+{
+        SystemdBed *b = *state;
+        unsigned n;
+
+        assert_true(sd_bus_set_exit_on_disconnect(fake_systemd_bus(b->systemd), true) >= 0);
+        b->unit->start = FAKE_JOB_HANG;
+        assert_int_equal(b->bed.manager->ops->start(b->bed.manager, manager_bed_done, &b->bed), 0);
+        while (fake_systemd_calls(b->systemd, "StartUnit") == 0)
+                assert_true(sd_event_run(b->bed.event, 100000) >= 0);
+        n = b->bed.n;
+        fake_systemd_disconnect(b->systemd);
+        while (sd_event_get_state(b->bed.event) != SD_EVENT_FINISHED)
+                assert_true(sd_event_run(b->bed.event, 100000) >= 0);
+        assert_int_equal(b->bed.n, n);
+}
+
 static void a_systemd_that_does_not_answer_times_out(void **state)
 {
         SystemdBed *b = *state;
@@ -396,6 +414,7 @@ int main(void)
                 TEST(a_kill_waits_for_the_stop_job_to_end),
                 TEST(a_mute_systemd_does_not_save_the_processes),
                 TEST(a_lost_bus_fails_the_call_under_way_and_all_later_ones),
+                TEST(a_lost_bus_that_ends_unjamd_fails_nothing),
                 TEST(a_systemd_that_does_not_answer_times_out),
                 TEST(a_manager_freed_in_the_middle_says_nothing),
                 TEST(an_embedded_service_is_a_transient_unit),
