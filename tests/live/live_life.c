@@ -270,6 +270,7 @@ static void on_answer(ControlReply *reply, bool ok, json_t *body)
         /* An error is no answer: he asks again, until it is done, or was. */
         if (ok || strstr(json_string_value(json_object_get(body, "error")) ?: "", "nothing is in quarantine"))
                 f->l->requested = true;
+        f->refused = !f->l->requested;
         json_decref(body);
 }
 
@@ -300,11 +301,14 @@ static void operator_turn(Life *f)
         Live *l = f->l;
         bool restores = l->config.request == LIVE_RESTORE;
         ControlRequest request = { .verb = verbs[l->config.request], .may_act = true, .peer = "uid 0 pid 1" };
+        char name[256];
         json_t *args;
 
         f->ask_at = l->now + ASK_PERIOD;
-        if (!l->asked_for[0] && !first_in(l, restores ? "incidents" : "quarantine", l->asked_for)) {
-                l->requested = true; /* nothing is there */
+        if (first_in(l, restores ? "incidents" : "quarantine", name))
+                snprintf(l->asked_for, sizeof(l->asked_for), "%s", name);
+        else if (!f->refused) { /* nothing is there (any more: a life that ended before it could answer) */
+                l->requested = true;
                 return;
         }
         for (unsigned k = 0; k < l->n_messages; k++) {

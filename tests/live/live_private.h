@@ -52,7 +52,7 @@ struct Life {
         usec_t wake_at, begun, busy_at, ask_at, departed_at;
         uint64_t departed[2];
         ControlReply reply;
-        bool asked;
+        bool asked, refused;
 };
 
 /* There is one in a process. */
