@@ -29,6 +29,8 @@ typedef struct Service {
         size_t n_sources;
         char **units;        /* the transient unit of an embedded service, or NULL: the settings' own */
         char **dependencies; /* units that it depends on */
+        char *group;        /* of a process that was seen to belong to it, down to the unit; NULL: none yet */
+        uint64_t oom_kills; /* in that one, when it was asked last */
         sd_event_source *refresh;
 } Service;
 

@@ -65,8 +65,37 @@ static int make_progress(World *w, Service *service, const SourceContext *c, Sou
         return r < 0 ? r : progress_source_new(ret, c, worker);
 }
 
+/* How many of the group's processes died for want of memory; false if nobody counts. */
+static bool group_oom_kills(const Service *service, uint64_t *ret)
+{
+        _cleanup_(closep) int fd = service->group ? cgroup_open(service->group) : -1;
+
+        return fd >= 0 && cgroup_oom_kills(fd, ret) == 0;
+}
+
+/* The first @len bytes of @path: its count is known from now on. */
+static void group_remember(Service *service, const char *path, size_t len)
+{
+        if (service->group && strncmp(service->group, path, len) == 0 && service->group[len] == '\0')
+                return;
+        free(service->group);
+        service->group = strndup(path, len);
+        service->oom_kills = 0;
+        (void)group_oom_kills(service, &service->oom_kills);
+}
+
+static bool out_of_memory(void *userdata)
+{
+        Service *service = userdata;
+        uint64_t before = service->oom_kills;
+
+        /* A unit that was started anew counts from 0 again. */
+        return group_oom_kills(service, &service->oom_kills) && service->oom_kills > 0 &&
+               service->oom_kills != before;
+}
+
 /* Is @pid in a control group of the service's units? */
-static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pid_t pid)
+static bool pid_is_in_units(Service *service, const ServiceSettings *s, pid_t pid)
 {
         char *const *units = service->units ? service->units : s->units;
         _cleanup_(freep) char *path = NULL;
@@ -77,8 +106,10 @@ static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pi
                 const char *at = strstr(path, units[k]);
                 size_t len = strlen(units[k]);
 
-                if (at && at > path && at[-1] == '/' && (at[len] == '\0' || at[len] == '/'))
+                if (at && at > path && at[-1] == '/' && (at[len] == '\0' || at[len] == '/')) {
+                        group_remember(service, path, (size_t)(at - path) + len);
                         return true;
+                }
         }
         return false;
 }
@@ -86,7 +117,7 @@ static bool pid_is_in_units(const Service *service, const ServiceSettings *s, pi
 /* Asked once for each process that opens a message, and for each heartbeat. */
 static bool process_belongs(void *userdata, pid_t pid)
 {
-        const Service *service = userdata;
+        Service *service = userdata;
         const ServiceSettings *s = &service->world->settings->services[service - service->world->services];
         _cleanup_(freep) ProcId *list = NULL;
         size_t n = 0;
@@ -126,6 +157,7 @@ static void on_touched(void *userdata)
 static int make_inflight(World *w, Service *service, const SourceContext *c, Source **ret)
 {
         InflightSpec spec = { .belongs = process_belongs,
+                              .out_of_memory = out_of_memory,
                               .userdata = service,
                               .touched = on_touched,
                               .touched_data = service };

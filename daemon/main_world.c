@@ -503,7 +503,8 @@ World *world_free(World *w)
         for (size_t k = 0; w->services && k < w->settings->n_services; k++)
                 actuator_free(w->services[k].actuator);
         for (size_t k = 0; w->services && k < w->settings->n_services; k++)
-                strv_free(w->services[k].units), strv_free(w->services[k].dependencies);
+                strv_free(w->services[k].units), strv_free(w->services[k].dependencies),
+                        free(w->services[k].group);
         w->signals = systemd_signals_free(w->signals); /* managers had turns of it */
         engine_free(w->engine);
         runner_free(w->runner);

@@ -266,6 +266,21 @@ int cgroup_populated(int cgroupfd)
         return l.n > 0 || l.foreign;
 }
 
+int cgroup_oom_kills(int cgroupfd, uint64_t *ret)
+{
+        _cleanup_(freep) char *text = NULL;
+        const char *p;
+        int r = file_read_virtual(cgroupfd, "memory.events", 4096, &text, NULL);
+
+        if (r < 0)
+                return r;
+        p = strstr(text, "\noom_kill ");
+        if (!p)
+                return err_origin(-EBADMSG);
+        *ret = strtoull(p + strlen("\noom_kill "), NULL, 10);
+        return 0;
+}
+
 /* Where the hierarchy that systemd uses is mounted. On a host without any control group that is an error. */
 static int hierarchy_open(bool *ret_unified)
 {

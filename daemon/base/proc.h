@@ -40,6 +40,11 @@ int cgroup_pids(int cgroupfd, pid_t **ret, size_t *ret_n);
  * errno. */
 int cgroup_populated(int cgroupfd);
 /*
+ * How many processes of the cgroup and below it the kernel has killed for want of memory (memory.events).
+ * Return: 0 or a negated errno (-ENOENT: without a memory controller nobody counts).
+ */
+int cgroup_oom_kills(int cgroupfd, uint64_t *ret);
+/*
  * Opens the cgroup directory for a path such as "/system.slice/x.service" in the hierarchy that systemd uses:
  * unified mount, /sys/fs/cgroup/unified, or the v1 "systemd" one. Return: descriptor or negated errno.
  */

@@ -281,6 +281,8 @@ static void child_describe(Symptom *s, const InflightStatus *child)
         symptom_detail(s, "pid %d (%s) killed by signal %d%s%s%s, while the service goes on", (int)child->pid,
                        child->name, child->signal, name ? " SIG" : "", name ? name : "",
                        child->core ? ", core dumped" : "");
+        if (child->out_of_memory)
+                symptom_add_detail(s, "; the kernel did it, for want of memory");
         if (path)
                 symptom_add_detail(s, "; it had %s open", path);
 }
@@ -298,6 +300,7 @@ void run_watch_child(RunWatch *w, const InflightStatus *s, const Now *now, Facts
         symptom = symptom_make(w->service, SYMPTOM_CRASHED, tail, now->wall);
         symptom.signal = s->signal;
         symptom.core = s->core;
+        symptom.out_of_memory = s->out_of_memory;
         child_describe(&symptom, s);
         window = crash_history_add(&w->history, symptom.signature, now->mono);
         if (window) {

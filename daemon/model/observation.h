@@ -85,6 +85,7 @@ typedef struct InflightStatus {
         const char *path; /* a message file that it had open (absolute, bytes), or NULL */
         int signal;
         bool core;
+        bool out_of_memory; /* the kernel did it, for want of memory */
 } InflightStatus;
 
 typedef struct HostStatus {

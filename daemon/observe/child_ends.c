@@ -55,7 +55,8 @@ static int on_defer(sd_event_source *defer, void *userdata)
                                                       .name = e->name,
                                                       .path = e->path,
                                                       .signal = e->signal,
-                                                      .core = e->core } };
+                                                      .core = e->core,
+                                                      .out_of_memory = e->out_of_memory } };
 
                 source_emit(c->context, &o);
         }
@@ -84,6 +85,8 @@ void child_ends_add(ChildEnds *c, pid_t pid, const char *name, const char *path,
         c->list = bigger;
         ChildEnd *e = &c->list[c->n++];
         *e = (ChildEnd){ .pid = pid, .signal = WTERMSIG(status), .core = WCOREDUMP(status) };
+        /* Only a SIGKILL can be the kernel's. */
+        e->out_of_memory = e->signal == SIGKILL && c->out_of_memory && c->out_of_memory(c->userdata);
         text = text_to_utf8(name, strlen(name), 0);
         snprintf(e->name, sizeof(e->name), "%s", text ? text : "");
         e->path = strdup_null(path);

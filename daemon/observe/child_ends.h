@@ -10,7 +10,7 @@
 typedef struct ChildEnd {
         pid_t pid;
         int signal;
-        bool core;
+        bool core, out_of_memory;
         char name[32]; /* UTF-8 */
         char *path;    /* a message file that it had open, or NULL */
 } ChildEnd;
@@ -18,6 +18,12 @@ typedef struct ChildEnd {
 /* All zero but for the context is an empty one. */
 typedef struct ChildEnds {
         const SourceContext *context;
+        /*
+         * Has the kernel killed a process of the service for want of memory since it was asked last? Or
+         * NULL.
+         */
+        bool (*out_of_memory)(void *userdata);
+        void *userdata;
         sd_event_source *defer;
         ChildEnd *list;
         size_t n;

@@ -562,6 +562,8 @@ int inflight_source_new(Source **ret, const SourceContext *context, const Inflig
         s->source = (Source){ .ops = &inflight_ops, .name = "inflight" };
         s->context = *context;
         s->ends.context = &s->context;
+        s->ends.out_of_memory = spec->out_of_memory;
+        s->ends.userdata = spec->userdata;
         s->spec = *spec;
         s->fd = s->marks.fd = -1;
         key_seed_init(&s->seed);

@@ -17,6 +17,8 @@ typedef struct InflightSpec {
         /* Is @pid, which may be dying, a process of the service? Asked once for each process; must
          * not block. */
         bool (*belongs)(void *userdata, pid_t pid);
+        /* See child_ends.h. Must not block. NULL: nobody knows. */
+        bool (*out_of_memory)(void *userdata);
         void *userdata;
         /* Files of the service were opened or closed: called once for many. NULL: nobody wants to know. */
         void (*touched)(void *userdata);

@@ -38,6 +38,33 @@ static void test_crashes_alone(void **state)
         watcher_deinit(&w);
 }
 
+static bool asked_once(void *userdata)
+{
+        return (*(unsigned *)userdata)++ == 0;
+}
+
+/* Whom the kernel has killed for want of memory: asked for a SIGKILL alone, each time anew. */
+static void test_out_of_memory(void **state)
+{
+        unsigned asked = 0;
+        Watcher w;
+
+        (void)state;
+        watcher_init(&w);
+        ChildEnds c = { .context = &w.context, .out_of_memory = asked_once, .userdata = &asked };
+        child_ends_add(&c, 1, "a", NULL, SIGSEGV);
+        child_ends_add(&c, 2, "a", NULL, SIGKILL);
+        child_ends_add(&c, 3, "a", NULL, SIGKILL);
+        watcher_drain(&w);
+        assert_int_equal(w.n, 3);
+        assert_false(w.seen[0].o.inflight.out_of_memory);
+        assert_true(w.seen[1].o.inflight.out_of_memory);
+        assert_false(w.seen[2].o.inflight.out_of_memory);
+        assert_int_equal(asked, 2);
+        child_ends_deinit(&c);
+        watcher_deinit(&w);
+}
+
 /* Many at once; and a source that goes before they are told. */
 static void test_many(void **state)
 {
@@ -62,6 +89,7 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_crashes_alone),
+                cmocka_unit_test(test_out_of_memory),
                 cmocka_unit_test(test_many),
         };
 

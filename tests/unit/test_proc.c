@@ -169,12 +169,20 @@ static void test_cgroup_tree(void **state)
 static void test_populated(void **state)
 {
         int dir = *(int *)*state;
+        uint64_t kills;
 
         put(dir, "cgroup.events", "populated 0\nfrozen 0\n");
         put(dir, "cgroup.procs", "1\n"); /* events is the word that counts */
         assert_int_equal(cgroup_populated(dir), 0);
         put(dir, "cgroup.events", "frozen 0\npopulated 1\n");
         assert_int_equal(cgroup_populated(dir), 1);
+        assert_int_equal(cgroup_oom_kills(dir, &kills), -ENOENT);
+        put(dir, "memory.events", "low 0\nhigh 3\noom 2\noom_kill 17\noom_group_kill 5\n");
+        assert_int_equal(cgroup_oom_kills(dir, &kills), 0);
+        assert_int_equal(kills, 17);
+        put(dir, "memory.events", "low 0\n");
+        assert_int_equal(cgroup_oom_kills(dir, &kills), -EBADMSG);
+        unlinkat(dir, "memory.events", 0);
         put(dir, "cgroup.events", "");
         assert_int_equal(cgroup_populated(dir), -EBADMSG);
 

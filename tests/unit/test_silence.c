@@ -3,6 +3,8 @@
 
 #include "diagnose/silence.h"
 
+#include <signal.h>
+
 static ProcessSample sample(char letter)
 {
         return (ProcessSample){
@@ -181,6 +183,27 @@ static void test_children_that_die(void **state)
 }
 
 /* The death, and what a rule says of it: two facts are a fault. */
+/* The kernel's choice when memory is short is no fault of the message: the symptom says so. */
+static void test_a_child_without_memory(void **state)
+{
+        Bench b;
+
+        (void)state;
+        bench_init(&b);
+        bring_up(&b);
+        status(&b, .run = RUN_RUNNING, .since = b.now.mono - 5 * SEC, .main_pid = 9);
+        feed(&b, (Observation){ .kind = OBSERVATION_INFLIGHT,
+                                .inflight = { .pid = 10,
+                                              .name = "smtp",
+                                              .path = "/q/m",
+                                              .signal = SIGKILL,
+                                              .out_of_memory = true } });
+        expect(&b, "suspect child_died +crashed\n");
+        assert_true(b.last.symptom.out_of_memory);
+        assert_non_null(strstr(b.last.symptom.detail, "for want of memory; it had /q/m open"));
+        bench_deinit(&b);
+}
+
 static void test_a_child_and_a_claim(void **state)
 {
         Bench b;
@@ -203,6 +226,7 @@ int main(void)
                 cmocka_unit_test(test_a_claim_is_no_second_fact),
                 cmocka_unit_test(test_one_of_many),
                 cmocka_unit_test(test_children_that_die),
+                cmocka_unit_test(test_a_child_without_memory),
                 cmocka_unit_test(test_a_child_and_a_claim),
         };
 
