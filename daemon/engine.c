@@ -332,6 +332,8 @@ void engine_observe(Engine *e, size_t service, const Observation *fact)
                            observation_kind_to_string(o->kind));
         if (o->kind == OBSERVATION_LOG)
                 watch_take_log(w, &o->log);
+        if (o->kind == OBSERVATION_ARRIVAL)
+                watch_take_arrival(w, o->arrival);
         if (w->watching && o->kind == OBSERVATION_SERVICE)
                 trial_take_status(w, &o->service);
         if (w->watching && o->kind == OBSERVATION_PROGRESS)
@@ -352,6 +354,7 @@ void engine_observe(Engine *e, size_t service, const Observation *fact)
                 watch_judge(w);
                 start_embedded(w, o);
                 check_baseline(w);
+                watch_next_arrival(w);
         }
         engine_leave(e);
 }
@@ -480,6 +483,7 @@ static void watch_deinit(Watch *w)
         json_decref(w->records);
         json_decref(w->pending.records);
         watch_operation_clear(w);
+        strv_free(w->arrivals);
         watch_forget_notes(w);
         watch_forget_named(w);
         diagnosis_free(w->diagnosis);

@@ -217,6 +217,19 @@ static bool is_wanted(const Watch *w)
         return w->run == RUN_RUNNING || w->run == RUN_STARTING || w->run == RUN_RESTARTING;
 }
 
+static void record_intent(Watch *w, const Operation *op)
+{
+        bool ours = op->kind == ACTION_CATCH;
+        json_t *data = json_pack("{s:s?}", "quarantine", op->quarantine);
+
+        if (data && op->target)
+                (void)json_set_bytes(data, "path", op->target);
+        (void)watch_record(w, AUDIT_INTENT,
+                           json_pack("{s:s, s:s, s:o}", "action", action_kind_to_string(op->kind), "reason",
+                                     reason_to_string(ours ? REASON_KNOWN_CULPRIT : REASON_OPERATOR), "data",
+                                     data));
+}
+
 void watch_operation_begin(Watch *w)
 {
         Operation *op = &w->operation;
@@ -226,14 +239,11 @@ void watch_operation_begin(Watch *w)
                 return;
         op->queued = false;
         if (op->kind == ACTION_DELETE || op->kind == ACTION_COLLECT || op->kind == ACTION_START ||
+            op->kind == ACTION_CATCH ||
             (op->kind == ACTION_RELEASE && (op->target || op->native || release_is_direct(w)))) {
                 op->direct = true;
                 if (op->kind != ACTION_COLLECT)
-                        (void)watch_record(w, AUDIT_INTENT,
-                                           json_pack("{s:s, s:s, s:{s:s?}}", "action",
-                                                     action_kind_to_string(op->kind), "reason",
-                                                     reason_to_string(REASON_OPERATOR), "data", "quarantine",
-                                                     op->quarantine));
+                        record_intent(w, op);
                 watch_commit_operation(w, op->kind);
                 return;
         }
@@ -275,6 +285,8 @@ static int record_operated(Watch *w, const Outcome *o)
         AuditEvent event = o->kind == ACTION_DELETE ? AUDIT_MESSAGE_DELETED : AUDIT_MESSAGE_RELEASED;
         int r = 0;
 
+        if (o->kind == ACTION_CATCH)
+                return watch_record_caught(w, o);
         if (o->kind != ACTION_DELETE && o->kind != ACTION_RELEASE)
                 return 0;
         for (size_t k = 0; r == 0 && k < o->n_messages; k++)

@@ -159,22 +159,30 @@ json_t *watch_snapshot(const Watch *w, const Incident *i)
 {
         const Operation *op = &w->operation;
         usec_t left = usec_sub(w->paused_until, w->engine->now.mono);
-        json_t *recoveries = json_array();
+        json_t *recoveries = json_array(), *snapshot;
         bool remembers = i->id[0] != 0;
 
         for (size_t k = 0; k < sizeof(w->recoveries) / sizeof(w->recoveries[0]) && w->recoveries[k]; k++)
                 (void)json_array_append_new(recoveries, json_integer((json_int_t)w->recoveries[k]));
-        return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s?, s:{s:I, s:I}, s:{s:s, s:b, s:b, s:s?, "
-                         "s:s?, s:s?}}",
-                         "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
-                         (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0),
-                         "outage", (json_int_t)w->outage, "down_since", (json_int_t)w->down_since,
-                         "quarantined", (json_int_t)w->n_quarantined, "recoveries", recoveries, "returning",
-                         w->returning[0] ? w->returning : NULL, "memory", "generation",
-                         (json_int_t)(remembers ? w->memory_generation : 0), "length",
-                         (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
-                         action_kind_to_string(op->kind), "queued", op->queued, "native", op->native,
-                         "quarantine", op->quarantine, "target", op->target, "incident", op->incident);
+        snapshot =
+                json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s?, s:{s:I, s:I}, s:{s:s, s:b, s:b, s:s?, "
+                          "s:s?, s:s?}}",
+                          "incident", incident_to_json(i), "since", (json_int_t)w->since, "pause_until",
+                          (json_int_t)(i->state == STATE_PAUSED ? usec_add(w->engine->now.wall, left) : 0),
+                          "outage", (json_int_t)w->outage, "down_since", (json_int_t)w->down_since,
+                          "quarantined", (json_int_t)w->n_quarantined, "recoveries", recoveries, "returning",
+                          w->returning[0] ? w->returning : NULL, "memory", "generation",
+                          (json_int_t)(remembers ? w->memory_generation : 0), "length",
+                          (json_int_t)(remembers ? w->memory_length : 0), "operation", "kind",
+                          action_kind_to_string(op->kind), "queued", op->queued, "native", op->native,
+                          "quarantine", op->quarantine, "target", op->target, "incident", op->incident);
+        /* Absent for most services. */
+        if (snapshot && w->arrival.since > 0)
+                (void)json_object_set_new(snapshot, "arrivals",
+                                          json_pack("{s:I, s:I, s:b}", "since", (json_int_t)w->arrival.since,
+                                                    "count", (json_int_t)w->arrival.n, "told",
+                                                    w->arrival.told));
+        return snapshot;
 }
 
 static int load_operation(Watch *w, const json_t *o)
@@ -195,6 +203,13 @@ static int load_operation(Watch *w, const json_t *o)
         return 0;
 }
 
+static void load_arrivals(Watch *w, const json_t *a)
+{
+        w->arrival = (ArrivalCount){ .since = (usec_t)json_integer_value(json_object_get(a, "since")),
+                                     .n = (unsigned)json_integer_value(json_object_get(a, "count")),
+                                     .told = json_is_true(json_object_get(a, "told")) };
+}
+
 static int load_snapshot(Watch *w, const json_t *j)
 {
         json_int_t since = 0, pause = 0, outage = 0, down = 0, quarantined = 0, generation = 0, length = 0;
@@ -213,6 +228,7 @@ static int load_snapshot(Watch *w, const json_t *j)
         r = incident_from_json(incident, &w->incident);
         if (r < 0)
                 return r;
+        load_arrivals(w, json_object_get(j, "arrivals"));
         returning = json_string_value(json_object_get(j, "returning"));
         if (returning && (w->incident.pending || state_is_recovering(w->incident.state)))
                 snprintf(w->returning, sizeof(w->returning), "%s", returning);

@@ -394,6 +394,7 @@ void watch_run(Watch *w, const Step *step)
                         diagnosis_reset(w->diagnosis, &w->engine->now); /* else its fault stays in sight */
                 if (!state_is_recovering(w->incident.state))
                         watch_operation_begin(w); /* one that had to wait */
+                watch_next_arrival(w);
                 break;
         case ACTION_WATCH:
                 watch_begin_trial(w);
@@ -417,6 +418,7 @@ void watch_run(Watch *w, const Step *step)
         case ACTION_CLOSE:
         case ACTION_RELEASE:
         case ACTION_DELETE:
+        case ACTION_CATCH:
                 watch_perform(w, step->action, step);
                 return;
         case _ACTION_KIND_MAX:

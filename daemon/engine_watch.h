@@ -57,9 +57,16 @@ typedef struct Operation {
         bool again;      /* an unjamd before had begun it: it may have been done */
         bool native; /* release, delete: the server holds it, so its own command does that while it runs */
         char *quarantine; /* release: the quarantine id */
-        char *target;     /* release --to */
+        char *target;     /* release --to; catch: the file */
         char *incident;   /* restore: the incident whose hold is meant */
 } Operation;
+
+/* Known culprits that were caught on arrival within a day. */
+typedef struct ArrivalCount {
+        usec_t since; /* wall: of the first */
+        unsigned n;
+        bool told; /* that there are no more to be caught */
+} ArrivalCount;
 
 /* A commit under way: kept whole until it is durable, to be tried again if the disk is full. */
 typedef struct Pending {
@@ -123,6 +130,8 @@ struct Watch {
 
         json_t *why; /* of the culprits that are being quarantined */
         Operation operation;
+        char **arrivals; /* paths of known culprits that wait for their turn, or NULL */
+        ArrivalCount arrival;
         /* RESTORE of an operator: whose hold is meant, until the incident closes. */
         char returning[INCIDENT_ID_MAX];
         ControlReply *reply; /* of the operation, or NULL: nobody waits for it */
@@ -169,6 +178,13 @@ void engine_leave(Engine *e); /* asks for the next wake-up */
 void watch_begin_trial(Watch *w);
 void watch_judge(Watch *w);
 void watch_incident_id(const Watch *w, char buf[INCIDENT_ID_MAX]);
+
+/* engine_arrival.c */
+void watch_take_arrival(Watch *w, const char *path);
+/* Begins with the next one, if nothing else is under way. */
+void watch_next_arrival(Watch *w);
+/* What a CATCH came to. Return: 0 or -ENOMEM. */
+int watch_record_caught(Watch *w, const Outcome *o);
 
 /* engine_sources.c */
 /* A trial is watched now, or no longer. */

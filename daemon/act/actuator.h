@@ -39,8 +39,8 @@ typedef struct Action {
         bool again; /* RELEASE, DELETE: it may have been done already; that nothing is there any more is no
                        failure */
         const char *quarantine; /* RELEASE, DELETE: the quarantine id; with @target for `release --to` */
-        const char *target;
-        json_t *data; /* QUARANTINE: object id -> why (for message.json); borrowed */
+        const char *target;     /* CATCH: the path of the file that has arrived */
+        json_t *data;           /* QUARANTINE: object id -> why (for message.json); borrowed */
 } Action;
 
 /* The counts of an inventory, for the record. */

@@ -205,6 +205,7 @@ static int manager_perform(ServiceActuator *a, Task *t)
         case ACTION_CLOSE:
         case ACTION_RELEASE:
         case ACTION_DELETE:
+        case ACTION_CATCH:
         case _ACTION_KIND_MAX:
         case _ACTION_KIND_INVALID:
                 break;
@@ -233,6 +234,9 @@ static int task_begin(ServiceActuator *a, Task *t)
         case ACTION_RELEASE:
         case ACTION_DELETE:
                 task_native_operate(t);
+                return 0;
+        case ACTION_CATCH:
+                task_catch(t);
                 return 0;
         case ACTION_GUARD:
         case ACTION_STOP:

@@ -149,6 +149,15 @@ int spool_native_settle(Spool *s, SpoolNative *n, const char *complaint, SpoolRe
 int spool_native_withdraw(Spool *s, const char *quarantine, SpoolNative *n, SpoolReport *report);
 int spool_native_withdrawn(Spool *s, SpoolNative *n, const char *complaint, SpoolReport *report);
 
+/*
+ * On arrival, beside a live service: the message with the file @path, if one of its files is a known
+ * culprit's, goes from its store into the server's own hold. A pair as above; @n->again: an unjamd before had
+ * begun it, and now it is only looked at what came of that. What the server does not take stays where it is,
+ * with @n->refusal. SPOOL_E_NONE: it is gone, or no such message.
+ */
+int spool_native_catch(Spool *s, const char *path, SpoolNative *n, SpoolReport *report);
+int spool_native_caught(Spool *s, SpoolNative *n, const char *complaint, SpoolReport *report);
+
 /* Removes the incident's empty folders in hold. What is not empty stays and is named in the report. */
 int spool_tidy(Spool *s, const char *incident, SpoolReport *report);
 

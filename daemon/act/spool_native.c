@@ -45,15 +45,6 @@ static const char *intent_of(const Shelved *q)
         return json_string_value(json_object_get(q->json, "native_intent")) ?: "";
 }
 
-static int record_write(const Spool *s, const Shelved *q)
-{
-        _cleanup_(freep) char *text = json_text(q->json, JSON_SORT_KEYS | JSON_INDENT(2));
-
-        if (!text)
-                return err_origin(-ENOMEM);
-        return err_trace(file_replace(s->disk, q->fd, "message.json", text, strlen(text), 0600));
-}
-
 /* NULL: what was intended is over. */
 static int intent_set(const Spool *s, const Shelved *q, const char *intent)
 {
@@ -61,7 +52,7 @@ static int intent_set(const Spool *s, const Shelved *q, const char *intent)
                 (void)json_object_del(q->json, "native_intent");
         else if (json_set(q->json, "native_intent", json_string(intent)) < 0)
                 return err_origin(-ENOMEM);
-        return err_trace(record_write(s, q));
+        return err_trace(folder_write(s, q->fd, q->json));
 }
 
 /* --- taking back --- */
@@ -399,4 +390,167 @@ int spool_native_withdrawn(Spool *s, SpoolNative *n, const char *complaint, Spoo
                 r = spool_fail(report, err_origin(-EIO),
                                complaint ?: "the server holds it still:", q.message.where[0].path, NULL);
         return err_trace(r);
+}
+
+/* --- on arrival --- */
+
+/* Whose mark a message has that no incident put there. */
+#define ARRIVAL "arrival"
+
+static bool has_known_file(const SpoolStore *store, const Message *m)
+{
+        SpoolKnown known;
+
+        spool_known_load(store, &known);
+        for (size_t i = 0; i < m->n_files; i++)
+                if (m->files[i].has_sha256 && known_has(&known.list, m->files[i].size, m->files[i].sha256))
+                        return true;
+        return false;
+}
+
+/* Its folder, sealed, with the intent in it. The files stay in their store. */
+static int catch_begin(Spool *s, SpoolNative *n, Shelved *q)
+{
+        const SpoolStore *store = s->stores + n->store;
+        int r;
+
+        q->shelf = shelf_open(s, store, true);
+        if (q->shelf < 0)
+                return err_trace(q->shelf);
+        q->fd = folder_make(s, store, q->shelf, ARRIVAL, n->id, &q->id);
+        if (q->fd < 0)
+                return err_trace(q->fd);
+        q->json = message_to_json(&q->message);
+        if (!q->json)
+                return err_origin(-ENOMEM);
+        r = folder_describe(s, store, q->json);
+        if (r == 0)
+                r = intent_set(s, q, "hold");
+        if (r == 0)
+                r = folder_seal(s, q->shelf, q->id);
+        n->quarantine = strdup(q->id);
+        return n->quarantine ? err_trace(r) : err_origin(-ENOMEM);
+}
+
+/* The record of the message that is under @path in a store. SPOOL_E_NONE: there is none any more. */
+static int catch_record(Spool *s, SpoolNative *n, const char *path, Message *ret)
+{
+        _cleanup_(roster_deinit) Roster roster = {};
+        const char *id;
+        size_t len;
+        uint32_t index;
+        int r;
+
+        if (spool_resolve(s, path, &n->store, &id, &len) != 0)
+                return SPOOL_E_NONE;
+        n->id = strndup(id, len);
+        if (!n->id)
+                return err_origin(-ENOMEM);
+        r = roster_add(&roster, (unsigned)n->store, id, len, &index);
+        if (r == 0)
+                r = spool_message(s, NULL, &roster, index, ret);
+        return r == -ENOENT ? SPOOL_E_NONE : err_trace(r);
+}
+
+typedef struct Caught {
+        const SpoolNative *native;
+        Shelved *ret;
+} Caught;
+
+static int caught_visit(void *userdata, Shelved *q)
+{
+        const Caught *c = userdata;
+
+        if (!q->sealed || strcmp(q->message.id, c->native->id) != 0 || q->store != c->native->store)
+                return 0;
+        *c->ret = *q;
+        *q = (Shelved){ .shelf = -1, .fd = -1 };
+        return 1;
+}
+
+/* It is no longer ours to say anything of: the folder goes, the message is where it was. */
+static int catch_drop(const Spool *s, SpoolNative *n, Shelved *q, const char *why)
+{
+        n->refusal = strdup(why);
+        return n->refusal ? err_trace(shelf_drop(s->disk, q->shelf, q, q->id)) : err_origin(-ENOMEM);
+}
+
+static int catch_conclude(Spool *s, SpoolNative *n, Shelved *q, const char *complaint)
+{
+        bool held = q->message.native;
+        int r;
+
+        n->run = false;
+        if (!held && native_look(s, q, !complaint, &q->message, &held) < 0)
+                complaint = "the directories where the server keeps what it holds could not be read";
+        if (!held)
+                return catch_drop(s, n, q,
+                                  complaint ?: "it was not found where the server keeps what it holds");
+        r = conclude(s, n, q);
+        if (r == 0)
+                native_take(n, q);
+        return err_trace(r);
+}
+
+/* An unjamd before had begun: what has come of it? SPOOL_E_NONE: nothing is known of it. */
+static int catch_again(Spool *s, SpoolNative *n, const char *path)
+{
+        _cleanup_(shelved_deinit) Shelved q = { .shelf = -1, .fd = -1 };
+        Caught c = { .native = n, .ret = &q };
+        char mark[SHELF_MARK_SIZE];
+        const char *id;
+        size_t len;
+        int r;
+
+        if (spool_resolve(s, path, &n->store, &id, &len) != 0)
+                return SPOOL_E_NONE;
+        n->id = strndup(id, len);
+        if (!n->id || !shelf_mark(ARRIVAL, s->stores + n->store, n->id, mark))
+                return err_origin(-ENOMEM);
+        r = shelf_walk(s, s->stores + n->store, mark, caught_visit, &c);
+        if (r <= 0)
+                return r < 0 ? err_trace(r) : SPOOL_E_NONE;
+        n->quarantine = strdup(q.id);
+        if (!n->quarantine)
+                return err_origin(-ENOMEM);
+        return err_trace(catch_conclude(s, n, &q, "unjamd ended before it heard of the command's end"));
+}
+
+int spool_native_catch(Spool *s, const char *path, SpoolNative *n, SpoolReport *report)
+{
+        _cleanup_(shelved_deinit) Shelved q = { .shelf = -1, .fd = -1 };
+        int r;
+
+        if (n->again)
+                return err_trace(catch_again(s, n, path));
+        r = catch_record(s, n, path, &q.message);
+        if (r != 0)
+                return r < 0 ? spool_fail(report, err_trace(r), "cannot look at", path, NULL) : SPOOL_E_NONE;
+        q.store = n->store;
+        if (!has_known_file(s->stores + n->store, &q.message))
+                return SPOOL_E_NONE;
+        if (unfit(s, &q)) {
+                n->refusal = strdup(unfit(s, &q));
+                return n->refusal ? 0 : err_origin(-ENOMEM);
+        }
+        r = strv_append(&q.message.evidence, "known_digest");
+        if (r == 0)
+                r = catch_begin(s, n, &q);
+        if (r < 0)
+                return spool_fail(report, err_trace(r), "cannot begin the quarantine of", path, NULL);
+        n->run = true;
+        return 0;
+}
+
+int spool_native_caught(Spool *s, SpoolNative *n, const char *complaint, SpoolReport *report)
+{
+        _cleanup_(shelved_deinit) Shelved q = { .shelf = -1, .fd = -1 };
+        int r;
+
+        r = shelved_find(s, n->quarantine, "", &q);
+        if (r != 0)
+                return r < 0 ? err_trace(r) : err_origin(-ENOENT);
+        r = catch_conclude(s, n, &q, complaint);
+        return r < 0 ? spool_fail(report, err_trace(r), "cannot end the quarantine of", n->quarantine, NULL)
+                     : 0;
 }

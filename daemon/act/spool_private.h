@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/known.h"
 
 /* Sub-directories deeper than this are nobody's hash directories; they are left alone and reported. */
 #define SPOOL_DEPTH_MAX 32
@@ -62,20 +63,14 @@ struct Spool {
 
 /* --- spool_known.c: what was a culprit once --- */
 
-#define SPOOL_KNOWN_MAX   256
 #define SPOOL_KNOWN_READS 1000 /* files read in one inventory, because their size is known */
 
 typedef struct SpoolKnown {
-        size_t n, reads; /* reads: that are left */
-        struct {
-                uint64_t size;
-                uint8_t digest[SHA256_SIZE];
-        } at[SPOOL_KNOWN_MAX]; /* the oldest first */
+        Known list;
+        size_t reads; /* that are left */
 } SpoolKnown;
 
 void spool_known_load(const SpoolStore *store, SpoolKnown *ret);
-/* The newest; an old one makes room. Small files are not taken. */
-void spool_known_add(SpoolKnown *k, uint64_t size, const uint8_t digest[SHA256_SIZE]);
 int spool_known_save(Disk *disk, const SpoolStore *store, const SpoolKnown *k);
 /* Is this regular file one of them? Reads it if its size says that it may be. */
 bool spool_known_has(SpoolKnown *k, int dirfd, const char *name);
@@ -359,6 +354,17 @@ void receipts_forget(Spool *s);
  */
 int spool_unshelve(SpoolTrees *t, const char *incident, const Roster *roster, MessageSet *ret,
                    SpoolReport *report);
+
+/* --- spool_folder.c: a folder in quarantine, made --- */
+
+/* What every record in quarantine has besides the message's own, but for the incident. */
+int folder_describe(const Spool *s, const SpoolStore *store, json_t *j);
+/* message.json, durably. */
+int folder_write(const Spool *s, int fd, const json_t *j);
+/* Makes QID.tmp, or takes an empty one of the same message. *@ret_id is the caller's. Return: descriptor. */
+int folder_make(const Spool *s, const SpoolStore *store, int shelf, const char *incident, const char *id,
+                char **ret_id);
+int folder_seal(const Spool *s, int shelf, const char *id);
 
 /* --- spool_release.c: out of quarantine --- */
 

@@ -23,9 +23,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* So many messages with one QID in one second: a digest of 32 bits does not do that by chance. */
-#define QID_TRIES 1000
-
 typedef struct Quarantine {
         Spool *spool;
         const char *incident;
@@ -57,29 +54,10 @@ static json_t *why_of(const Quarantine *q, uint32_t index)
         return encoded ? json_object_get(q->why, encoded) : NULL;
 }
 
-static json_t *origin_to_json(const Quarantine *q)
-{
-        json_t *list = json_array();
-
-        for (size_t i = 0; list && i < q->trees->n; i++) {
-                json_t *dir = json_object();
-
-                if (!dir || json_set_bytes(dir, "path", q->trees->trees[i].dir->path) < 0 ||
-                    json_array_append(list, dir) < 0) {
-                        json_decref(dir);
-                        json_decref(list);
-                        return NULL;
-                }
-                json_decref(dir);
-        }
-        return list;
-}
-
 /* The record of @m with what the engine adds; what says where the message is cannot be overwritten. NULL on
  * ENOMEM. */
 static json_t *record_to_json(const Quarantine *q, uint32_t index, const Message *m)
 {
-        char time[USEC_RFC3339_MAX];
         json_t *j = json_object(), *record = message_to_json(m), *why = why_of(q, index);
         bool ok = j && record;
 
@@ -101,25 +79,13 @@ static json_t *record_to_json(const Quarantine *q, uint32_t index, const Message
         }
         json_decref(record);
         if (ok)
-                ok = json_set(j, "v", json_integer(1)) == 0 &&
-                     json_set(j, "incident", json_from_text(q->incident)) == 0 &&
-                     json_set(j, "service", json_string(q->spool->service->name)) == 0 &&
-                     json_set(j, "quarantined_at", json_string(usec_rfc3339(time, now_read().wall))) == 0 &&
-                     json_set(j, "origin", origin_to_json(q)) == 0;
+                ok = json_set(j, "incident", json_from_text(q->incident)) == 0 &&
+                     folder_describe(q->spool, q->trees->store, j) == 0;
         if (!ok) {
                 json_decref(j);
                 return NULL;
         }
         return j;
-}
-
-static int record_write(const Quarantine *q, int fd, const json_t *j)
-{
-        _cleanup_(freep) char *text = json_text(j, JSON_SORT_KEYS | JSON_INDENT(2));
-
-        if (!text)
-                return err_origin(-ENOMEM);
-        return err_trace(file_replace(q->spool->disk, fd, "message.json", text, strlen(text), 0600));
 }
 
 /* --- the folder --- */
@@ -169,89 +135,6 @@ static int lookup_visit(void *userdata, Shelved *found)
         if (l->ret->sealed && !l->ret->message.native)
                 l->ret->open = is_partly_out(q, l->index, &l->ret->message);
         return l->ret->open;
-}
-
-/*
- * A folder for the same message that has no record, and thus no file either: a crash came before it. Return:
- * its descriptor, with *@ret_id the caller's, or -ENOENT.
- */
-static int folder_reuse(const Quarantine *q, const char *mark, char **ret_id)
-{
-        _cleanup_(closedirp) DIR *dir = NULL;
-        const struct dirent *e;
-
-        (void)dir_stream(dir_open_beneath(q->shelf, ""), &dir);
-        while (dir && (e = readdir(dir))) {
-                _cleanup_(closep) int fd = -1;
-                const char *dot = strrchr(e->d_name, '.');
-
-                if (!dot || !strstr(e->d_name, mark) || strcmp(dot, ".tmp") != 0)
-                        continue;
-                fd = dir_open_beneath(q->shelf, e->d_name);
-                if (fd < 0 || faccessat(fd, "message.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-                    faccessat(fd, "files", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-                        continue;
-                *ret_id = strndup(e->d_name, (size_t)(dot - e->d_name));
-                return *ret_id ? TAKE_FD(fd) : err_origin(-ENOMEM);
-        }
-        return -ENOENT;
-}
-
-/* The first part of a QID that is free. *@ret_id is the caller's. Return: the descriptor of the
- * new QID.tmp. */
-static int folder_number(const Quarantine *q, const char *prefix, char **ret_id)
-{
-        for (unsigned i = 0; i < QID_TRIES; i++) {
-                _cleanup_(freep) char *id = NULL, *name = NULL;
-                int r;
-
-                if ((i > 0 ? asprintf(&id, "%s-%u", prefix, i + 1) : asprintf(&id, "%s", prefix)) < 0 ||
-                    asprintf(&name, "%s.tmp", id) < 0)
-                        return err_origin(-ENOMEM);
-                if (faccessat(q->shelf, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-                        continue;
-                r = disk_mkdir(q->spool->disk, q->shelf, name, 0700);
-                if (r == -EEXIST)
-                        continue;
-                if (r == 0)
-                        r = disk_sync(q->spool->disk, q->shelf);
-                if (r < 0)
-                        return err_trace(r);
-                *ret_id = TAKE_PTR(id);
-                return dir_open_beneath(q->shelf, name);
-        }
-        return err_origin(-EEXIST);
-}
-
-/* Makes QID.tmp, or takes one that is there. *@ret_id is the caller's. Return: the descriptor. */
-static int folder_make(const Quarantine *q, uint32_t index, char **ret_id)
-{
-        char mark[SHELF_MARK_SIZE], time[USEC_RFC3339_MAX], prefix[32];
-        int fd;
-
-        if (!shelf_mark(q->incident, q->trees->store, roster_id(q->roster, index, NULL), mark))
-                return err_origin(-ENOMEM);
-        fd = folder_reuse(q, mark, ret_id);
-        if (fd != -ENOENT)
-                return fd;
-        /* 2026-11-22T14:00:00.123456Z -> 20261122T140000Z */
-        usec_rfc3339(time, now_read().wall);
-        (void)snprintf(prefix, sizeof(prefix), "%.4s%.2s%.2sT%.2s%.2s%.2sZ%s", time, time + 5, time + 8,
-                       time + 11, time + 14, time + 17, mark);
-        return folder_number(q, prefix, ret_id);
-}
-
-static int folder_seal(const Quarantine *q, const Shelved *f)
-{
-        _cleanup_(freep) char *name = NULL;
-        int r;
-
-        if (asprintf(&name, "%s.tmp", f->id) < 0)
-                return err_origin(-ENOMEM);
-        r = disk_rename(q->spool->disk, q->shelf, name, q->shelf, f->id, RENAME_NOREPLACE);
-        if (r == 0)
-                r = disk_sync(q->spool->disk, q->shelf);
-        return err_trace(r);
 }
 
 /* --- the files --- */
@@ -352,7 +235,7 @@ static void remember(const Quarantine *q, const Message *m)
         spool_known_load(store, &known);
         for (size_t i = 0; i < m->n_files; i++)
                 if (m->files[i].has_sha256)
-                        spool_known_add(&known, m->files[i].size, m->files[i].sha256);
+                        known_add(&known.list, m->files[i].size, m->files[i].sha256);
         r = spool_known_save(q->spool->disk, store, &known);
         if (r < 0)
                 spool_note(q->report, "culprits", store->settings->hold, NULL, r);
@@ -399,7 +282,7 @@ static int shelved_begin(const Quarantine *q, uint32_t index, Shelved *f)
                 r = spool_record(q->trees, q->list, q->roster, index, &f->message);
                 if (r < 0)
                         return err_trace(r);
-                r = folder_make(q, index, &f->id);
+                r = folder_make(q->spool, q->trees->store, q->shelf, q->incident, lookup.id, &f->id);
                 if (r < 0)
                         return err_trace(r);
                 f->fd = r;
@@ -409,7 +292,7 @@ static int shelved_begin(const Quarantine *q, uint32_t index, Shelved *f)
         f->json = record_to_json(q, index, &f->message);
         if (!f->json)
                 return err_origin(-ENOMEM);
-        return err_trace(record_write(q, f->fd, f->json));
+        return err_trace(folder_write(q->spool, f->fd, f->json));
 }
 
 /* Hands the message over to the result, as message.json has it. */
@@ -446,7 +329,7 @@ static int message_shelve(Quarantine *q, uint32_t index)
         if (f.open) {
                 r = items_shelve(q, f.fd, index);
                 if (r == 0 && !f.sealed)
-                        r = folder_seal(q, &f);
+                        r = folder_seal(q->spool, q->shelf, f.id);
                 if (r < 0)
                         return spool_fail(q->report, r, "cannot quarantine",
                                           roster_id(q->roster, index, NULL), NULL);

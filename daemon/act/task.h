@@ -107,6 +107,7 @@ void task_native(Task *t);
 /* RELEASE, DELETE: goes on with task_operate_ours() if the server does not hold it. */
 void task_native_operate(Task *t);
 void task_operate_ours(Task *t);
+void task_catch(Task *t);
 /* What follows a RELEASE that was done. */
 void task_released(Task *t, int r);
 

@@ -91,6 +91,7 @@ static int move(Task *t, SpoolReport *report)
         case ACTION_CLOSE:
         case ACTION_RELEASE:
         case ACTION_DELETE:
+        case ACTION_CATCH:
         case _ACTION_KIND_MAX:
         case _ACTION_KIND_INVALID:
                 break;

@@ -229,6 +229,55 @@ void task_native_operate(Task *t)
         task_submit(t, t->owner->config.spool_worker, work_withdraw, withdrawing);
 }
 
+/* --- on arrival --- */
+
+static void caught(Task *t, int r)
+{
+        if (r == SPOOL_E_NONE) { /* the server was faster */
+                task_finish(t, RESULT_DONE, REASON_NONE);
+                return;
+        }
+        if (r == 0 && t->native.run) {
+                command_run(t, native_settings(t)->hold);
+                return;
+        }
+        if (r == 0 && t->native.held)
+                r = message_add(t);
+        if (r == 0 && t->native.refusal) {
+                t->detail = t->native.refusal;
+                t->native.refusal = NULL;
+                task_finish(t, RESULT_FAILED, REASON_NATIVE_REFUSED);
+                return;
+        }
+        task_finish_errno(t, r);
+}
+
+static int work_catch(Task *t)
+{
+        SpoolReport report = { .data = t->data };
+        int r = task_open_spool(t);
+
+        t->native.again = t->action.again;
+        if (r == 0)
+                r = spool_native_catch(t->owner->spool, t->action.target, &t->native, &report);
+        task_take_detail(t, &report);
+        return r;
+}
+
+static int work_caught(Task *t)
+{
+        SpoolReport report = { .data = t->data };
+        int r = spool_native_caught(t->owner->spool, &t->native, t->complaint, &report);
+
+        task_take_detail(t, &report);
+        return r;
+}
+
+void task_catch(Task *t)
+{
+        task_submit(t, t->owner->config.spool_worker, work_catch, caught);
+}
+
 static void ran(void *userdata, const RunResult *result)
 {
         Task *t = userdata;
@@ -240,6 +289,8 @@ static void ran(void *userdata, const RunResult *result)
         t->complaint = complaint_of(result);
         if (t->action.kind == ACTION_RESTORE)
                 task_submit(t, t->owner->config.spool_worker, work_settle, settled);
+        else if (t->action.kind == ACTION_CATCH)
+                task_submit(t, t->owner->config.spool_worker, work_caught, caught);
         else
                 task_submit(t, t->owner->config.spool_worker, work_withdrawn, task_released);
 }

@@ -37,5 +37,5 @@ const config_setting_t *loader_global(const Loader *l, const char *key);
 extern const Key global_keys[], audit_keys[], control_keys[], service_keys[], stall_keys[], recovery_keys[],
         limits_keys[];
 extern const Key probe_keys[], event_keys[], cause_keys[], crash_window_keys[], leftover_keys[];
-extern const Key store_keys[], layout_keys[], native_keys[], rebuild_keys[], recreate_keys[], lock_keys[],
-        preset_keys[];
+extern const Key store_keys[], layout_keys[], native_keys[], arrival_keys[], rebuild_keys[], recreate_keys[],
+        lock_keys[], preset_keys[];

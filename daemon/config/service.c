@@ -151,6 +151,17 @@ static void confidence_read(Loader *l, const config_setting_t *s, void *target)
                 recovery->confidence = value;
 }
 
+const Key arrival_keys[] = {
+        PLAIN("enabled", KEY_BOOL, RecoverySettings, arrival),
+        RANGE("per_day", KEY_COUNT, RecoverySettings, arrival_per_day, 1, 10000),
+        {},
+};
+
+static void arrival_read(Loader *l, const config_setting_t *s, void *target)
+{
+        keys_read(l, s, arrival_keys, target);
+}
+
 const Key recovery_keys[] = {
         RANGE("restarts", KEY_COUNT, RecoverySettings, restarts, 0, 100),
         RANGE("max_per_hour", KEY_COUNT, RecoverySettings, max_per_hour, 1, 1000),
@@ -159,7 +170,7 @@ const Key recovery_keys[] = {
         RANGE("settle", KEY_TIME, RecoverySettings, settle, 10 * USEC_PER_MSEC, USEC_PER_HOUR),
         RANGE("verify", KEY_TIME, RecoverySettings, verify, 10 * USEC_PER_MSEC, USEC_PER_DAY),
         CUSTOM("confidence", confidence_read),
-        LATER("arrival_quarantine"),
+        CUSTOM("arrival_quarantine", arrival_read),
         {},
 };
 
@@ -278,6 +289,14 @@ static void crash_windows_default(Loader *l, ServiceSettings *service)
         service->n_crash_windows = ELEMENTSOF(windows);
 }
 
+static bool has_native(const ServiceSettings *service)
+{
+        for (size_t i = 0; i < service->n_stores; i++)
+                if (service->stores[i].quarantine_native)
+                        return true;
+        return false;
+}
+
 /* Defaults first, then what is written, then what the whole must have. */
 void service_read(Loader *l, const config_setting_t *group, void *item)
 {
@@ -299,6 +318,7 @@ void service_read(Loader *l, const config_setting_t *group, void *item)
                         .settle = 5 * USEC_PER_SEC,
                         .verify = 60 * USEC_PER_SEC,
                         .confidence = 0.99,
+                        .arrival_per_day = 10,
                 },
                 .observe_only = REASON_NONE,
         };
@@ -310,6 +330,11 @@ void service_read(Loader *l, const config_setting_t *group, void *item)
                 crash_windows_default(l, service);
         loader_require(l, group, "name", "name = \"...\"");
         manager_check(l, group, service);
+        if (service->recovery.arrival && !has_native(service))
+                loader_fault(
+                        l, setting_member(setting_member(group, "recovery"), "arrival_quarantine"),
+                        "arrival_quarantine: needs the server's own hold; write quarantine = \"native\" in a "
+                        "store, or enabled = false");
         /* Without a store there is no mail to be seen waiting. */
         if (!config_setting_get_member(group, "stall"))
                 service->stall.enabled = service->n_stores > 0;

@@ -344,6 +344,8 @@ static int diagnosis_take(Diagnosis *d, const Observation *o, const Now *now)
         case OBSERVATION_PROCESSES:
                 r = hang_feed(&d->hang, &o->processes);
                 return err_trace(r < 0 ? r : limits_feed(&d->limits, &o->processes));
+        case OBSERVATION_ARRIVAL:
+                return 0; /* no symptom; the engine's */
         case OBSERVATION_CONDITIONS:
                 conditions_feed(&d->conditions, &o->conditions, is_at_ease(d), now->mono);
                 return 0;

@@ -21,6 +21,7 @@ static const char *const observation_kind_table[] = {
         [OBSERVATION_PROGRESS] = "progress",   [OBSERVATION_LOG] = "log",
         [OBSERVATION_INFLIGHT] = "inflight",   [OBSERVATION_HOST] = "host",
         [OBSERVATION_PROCESSES] = "processes", [OBSERVATION_CONDITIONS] = "conditions",
+        [OBSERVATION_ARRIVAL] = "arrival",
 };
 static_assert(sizeof(observation_kind_table) / sizeof(observation_kind_table[0]) == _OBSERVATION_KIND_MAX,
               "a word is missing");

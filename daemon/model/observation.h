@@ -142,6 +142,7 @@ typedef enum ObservationKind {
         OBSERVATION_HOST,
         OBSERVATION_PROCESSES,
         OBSERVATION_CONDITIONS,
+        OBSERVATION_ARRIVAL,
         _OBSERVATION_KIND_MAX,
         _OBSERVATION_KIND_INVALID = -EINVAL,
 } ObservationKind;
@@ -158,5 +159,6 @@ typedef struct Observation {
                 HostStatus host;
                 ProcessesStatus processes;
                 ConditionsStatus conditions;
+                const char *arrival; /* absolute, bytes: a message's file with a known culprit's bytes */
         };
 } Observation;

@@ -128,7 +128,9 @@ typedef struct LeftoverSettings {
 typedef struct RecoverySettings {
         unsigned restarts, max_per_hour, max_trials;
         usec_t max_time, settle, verify;
-        double confidence; /* before a message is convicted, where one trial is no proof */
+        bool arrival;             /* a known culprit that arrives goes into the server's own hold, */
+        unsigned arrival_per_day; /* so often */
+        double confidence;        /* before a message is convicted, where one trial is no proof */
 } RecoverySettings;
 
 typedef struct ServiceSettings {

@@ -137,7 +137,7 @@ static const char *const action_kind_table[] = {
         [ACTION_SET_ASIDE] = "set_aside", [ACTION_PURGE] = "purge",     [ACTION_START] = "start",
         [ACTION_WATCH] = "watch",         [ACTION_PLAN] = "plan",       [ACTION_QUARANTINE] = "quarantine",
         [ACTION_RESTORE] = "restore",     [ACTION_UNGUARD] = "unguard", [ACTION_CLOSE] = "close",
-        [ACTION_RELEASE] = "release",     [ACTION_DELETE] = "delete",
+        [ACTION_RELEASE] = "release",     [ACTION_DELETE] = "delete",   [ACTION_CATCH] = "catch",
 };
 static_assert(sizeof(action_kind_table) / sizeof(action_kind_table[0]) == _ACTION_KIND_MAX,
               "a word is missing");
@@ -199,6 +199,8 @@ static const char *const reason_table[] = {
         [REASON_NEED_DAEMON_RELOAD] = "need_daemon_reload",
         [REASON_NETWORK_FILESYSTEM] = "network_filesystem",
         [REASON_RENAME_REFUSED] = "rename_refused",
+        [REASON_KNOWN_CULPRIT] = "known_culprit",
+        [REASON_ARRIVAL_LIMIT] = "arrival_limit",
         [REASON_NATIVE_REFUSED] = "native_refused",
         [REASON_INTENT_UNKNOWN] = "intent_unknown",
         [REASON_RESUMED] = "resumed",
@@ -267,6 +269,9 @@ static const char *const reason_sentences[] = {
         [REASON_NETWORK_FILESYSTEM] =
                 "A store is on a network or cluster filesystem, which is only observed.",
         [REASON_RENAME_REFUSED] = "A mount or the sandbox forbids to rename mail into the hold directory.",
+        [REASON_KNOWN_CULPRIT] = "A message has arrived with the bytes of one that was a culprit.",
+        [REASON_ARRIVAL_LIMIT] =
+                "As many messages as arrival_quarantine.per_day allows were caught on arrival within a day.",
         [REASON_NATIVE_REFUSED] =
                 "The server's own hold did not take a culprit: it stays in unjamd's quarantine.",
         [REASON_INTENT_UNKNOWN] = "After an interruption nobody can tell whether a step was carried out.",

@@ -164,6 +164,7 @@ typedef enum ActionKind {
         ACTION_CLOSE,   /* not an act: last inventory, ledger, close the record */
         ACTION_RELEASE, /* operator: a quarantined message back to its store */
         ACTION_DELETE,  /* operator: a quarantined message deleted */
+        ACTION_CATCH,   /* a known culprit has arrived: into the server's own hold, while it runs */
         _ACTION_KIND_MAX,
         _ACTION_KIND_INVALID = -EINVAL,
 } ActionKind;
@@ -231,6 +232,8 @@ typedef enum Reason {
         REASON_NEED_DAEMON_RELOAD, /* another unit waits for a daemon-reload that is not ours to make */
         REASON_NETWORK_FILESYSTEM,
         REASON_RENAME_REFUSED, /* mount or sandbox forbids a rename into hold */
+        REASON_KNOWN_CULPRIT,  /* it has the bytes of one that was a culprit */
+        REASON_ARRIVAL_LIMIT,  /* arrival_quarantine.per_day messages were caught on arrival already */
         REASON_NATIVE_REFUSED, /* the server's own hold did not take a culprit: it is in our quarantine */
         REASON_INTENT_UNKNOWN, /* after a crash, nobody can tell whether an action happened */
         REASON_RESUMED,        /* unjamd was restarted in the middle */

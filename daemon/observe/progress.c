@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "observe/arrivals.h"
 #include "observe/scan.h"
 
 #include <stdio.h>
@@ -58,6 +59,7 @@ typedef struct ProgressSource {
         ScanMark *roots;    /* for WANT_ROOTS */
         size_t n_roots;
         const char *note;
+        Arrivals *arrivals; /* NULL: nobody asks who arrives */
 } ProgressSource;
 
 static void scan_want(ProgressSource *p, Want want);
@@ -76,6 +78,7 @@ static int on_report(sd_event_source *timer, uint64_t usec, void *userdata)
 
         (void)timer;
         (void)usec;
+        arrivals_look(p->arrivals);
         for (size_t i = 0; p->tallies && i < p->context.settings->n_stores; i++) {
                 ProgressStatus status;
                 tally_look(p->tallies[i], &status);
@@ -229,6 +232,8 @@ static int entry_notice(ProgressSource *p, const ScanMark *mark, const char *nam
                 r = tally_remove(tally, mark->dir, path);
         else if (mask & IN_CLOSE_WRITE)
                 tally_touch(tally, mark->dir, path);
+        if (p->arrivals && mask & (IN_CLOSE_WRITE | IN_MOVED_TO) && tally_concerns(tally, path) > 0)
+                arrivals_note(p->arrivals, mark->store, mark->dir, path);
         report_soon(p);
         return r < 0 ? err_trace(r) : 0;
 }
@@ -422,6 +427,7 @@ static Source *progress_free(Source *source)
         sd_event_source_disable_unref(p->rescan);
         marks_clear(p);
         keymap_deinit(&p->by_wd);
+        arrivals_free(p->arrivals);
         scan_tallies_free(p->tallies, p->context.settings->n_stores);
         scan_marks_free(p->roots, p->n_roots);
         free(p);
@@ -459,6 +465,8 @@ int progress_source_new(Source **ret, const SourceContext *context, Worker *work
         int r = timer_add(p, &p->report, on_report, 10 * USEC_PER_MSEC);
         if (r >= 0)
                 r = timer_add(p, &p->rescan, on_rescan, USEC_PER_SEC);
+        if (r >= 0 && context->settings->recovery.arrival)
+                r = arrivals_new(&p->arrivals, &p->context, worker);
         if (r < 0)
                 return err_trace(r);
         *ret = TAKE_PTR(source);

@@ -171,6 +171,7 @@ static size_t outcomes_of(const Incident *i, Event *ret)
         case ACTION_CLOSE:
         case ACTION_RELEASE:
         case ACTION_DELETE:
+        case ACTION_CATCH:
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 0 };
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 0, .alive = true };
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 1 };

@@ -389,6 +389,8 @@ static void make_settings(Sim *s)
                                           .max_time = 30 * USEC_PER_MIN,
                                           .settle = 5 * USEC_PER_SEC,
                                           .verify = 60 * USEC_PER_SEC };
+        v->recovery.arrival = c->arrivals_per_day > 0;
+        v->recovery.arrival_per_day = c->arrivals_per_day;
         s->settings = t;
 }
 

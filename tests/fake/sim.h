@@ -43,7 +43,8 @@ typedef struct SimConfig {
         bool rebuildable;
         Mode mode;
         unsigned max_per_hour, max_trials;
-        bool looks; /* somebody looks at the host when asked */
+        unsigned arrivals_per_day; /* arrival_quarantine, 0: off */
+        bool looks;                /* somebody looks at the host when asked */
 } SimConfig;
 
 typedef struct Sim Sim;
@@ -70,6 +71,8 @@ void sim_kill_at(Sim *s, unsigned n);
 unsigned sim_moments(const Sim *s);
 /* Commits fail from now on with this errno (0: they work again). */
 void sim_fail_commits(Sim *s, int error);
+/* The progress source says that the file of this message is a known culprit's. */
+void sim_known_arrives(Sim *s, size_t message);
 /* What a log source reports. */
 void sim_log(Sim *s, const LogEntry *entry);
 /* From now on there is this condition of the host (REASON_NONE: none any more); the service dies of it. */

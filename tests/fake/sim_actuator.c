@@ -136,6 +136,23 @@ static void operate(Sim *s, Outcome *o, Message *messages)
         o->detail = "no such message in quarantine";
 }
 
+/* A known culprit that has arrived, if it is still there. */
+static void catch (Sim *s, Outcome *o, Message *messages)
+{
+        for (size_t k = 0; k < s->n_messages; k++) {
+                SimMessage *m = &s->messages[k];
+
+                if (strcmp(m->id, strrchr(s->action.target, '/') + 1) != 0 || !(m->place & PLACE_STORE))
+                        continue;
+                m->place = PLACE_QUARANTINE;
+                messages[0] = (Message){ .id = m->id,
+                                         .store = s->settings->services[0].stores[m->store].name,
+                                         .native = true };
+                o->messages = messages;
+                o->n_messages = 1;
+        }
+}
+
 /* The evidence of a process that holds the message open. */
 static void fill_evidence(Sim *s, Evidence *e, ProcessEvidence *p, OpenFile *f, char *path)
 {
@@ -187,6 +204,9 @@ static void act(Sim *s, Outcome *o, Message *messages)
                 break;
         case ACTION_QUARANTINE:
                 quarantine(s, o, messages);
+                break;
+        case ACTION_CATCH:
+                catch (s, o, messages);
                 break;
         case ACTION_RELEASE:
         case ACTION_DELETE:

@@ -184,6 +184,17 @@ void sim_start(Sim *s)
                 service_start(s);
 }
 
+void sim_known_arrives(Sim *s, size_t message)
+{
+        const SimMessage *m = &s->messages[message];
+        char path[40];
+        const Observation o = { .kind = OBSERVATION_ARRIVAL, .arrival = path };
+
+        snprintf(path, sizeof(path), "/%u/%s", m->store, m->id);
+        if (s->engine && !s->dead)
+                engine_observe(s->engine, 0, &o);
+}
+
 void sim_operator_stop(Sim *s)
 {
         s->stopped_by_operator = true;

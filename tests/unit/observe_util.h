@@ -66,6 +66,9 @@ static inline void watcher_observe(void *userdata, size_t service, const Observa
         case OBSERVATION_INFLIGHT:
                 text = o->inflight.path;
                 break;
+        case OBSERVATION_ARRIVAL:
+                text = o->arrival;
+                break;
         case OBSERVATION_PROGRESS:
         case OBSERVATION_HOST:
         case OBSERVATION_PROCESSES:

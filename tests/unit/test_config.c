@@ -53,7 +53,7 @@ static void test_shipped_file_shows_every_key(void **state)
                                       stall_keys,  recovery_keys,     probe_keys,    event_keys,
                                       cause_keys,  crash_window_keys, leftover_keys, store_keys,
                                       layout_keys, rebuild_keys,      recreate_keys, lock_keys,
-                                      native_keys, limits_keys };
+                                      native_keys, arrival_keys,      limits_keys };
 
         (void)state;
         for (size_t i = 0; i < ELEMENTSOF(tables); i++)

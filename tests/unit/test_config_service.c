@@ -38,6 +38,8 @@ static void test_systemd(void **state)
         assert_int_equal(sys->recovery.max_per_hour, 7);
         assert_int_equal(sys->recovery.max_trials, 9);
         assert_true(sys->recovery.confidence == 0.999);
+        assert_true(sys->recovery.arrival);
+        assert_int_equal(sys->recovery.arrival_per_day, 3);
         assert_int_equal(sys->recovery.max_time, USEC_PER_HOUR);
         assert_int_equal(sys->recovery.settle, 100 * USEC_PER_MSEC);
         assert_int_equal(sys->recovery.verify, USEC_PER_SEC);
@@ -97,6 +99,8 @@ static void test_defaults(void **state)
         assert_int_equal(x->recovery.max_per_hour, 3);
         assert_int_equal(x->recovery.max_trials, 128);
         assert_true(x->recovery.confidence == 0.99);
+        assert_false(x->recovery.arrival);
+        assert_int_equal(x->recovery.arrival_per_day, 10);
         assert_int_equal(x->recovery.max_time, 30 * USEC_PER_MIN);
         assert_int_equal(x->recovery.settle, 5 * USEC_PER_SEC);
         assert_int_equal(x->recovery.verify, 60 * USEC_PER_SEC);

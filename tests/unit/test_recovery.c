@@ -353,6 +353,7 @@ static size_t possible_events(const Incident *i, Event *ret)
         case ACTION_CLOSE:
         case ACTION_RELEASE:
         case ACTION_DELETE:
+        case ACTION_CATCH:
         case _ACTION_KIND_MAX:
         case _ACTION_KIND_INVALID:
                 ret[n++] = (Event){ .kind = EVENT_DONE, .n_hold = 0 };

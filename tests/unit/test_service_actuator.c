@@ -361,6 +361,52 @@ static void the_server_does_not_take_it(void **state)
         assert_true(there(files, "c"));
 }
 
+/* A message with the bytes of a culprit arrives while the service runs. */
+static void a_known_culprit_arrives(void **state)
+{
+        static const char text[] =
+                "the bytes of a message that was the culprit once, more than 64 of them, say 80";
+        Bed *b = *state;
+        char to[100], mail[120], path[200];
+        char *hold[] = { (char *)"/bin/mv", (char *)"-t", to, mail, NULL };
+        FILE *f;
+
+        snprintf(to, sizeof(to), "%s/held", b->root);
+        snprintf(mail, sizeof(mail), "%s/%%i", b->in);
+        snprintf(path, sizeof(path), "%s/c", b->in);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        fputs(text, f);
+        fclose(f);
+        restore_natively(b, hold);
+        b->answer = (ManagerResult){ .result = RESULT_DONE };
+        perform(b, (Action){ .kind = ACTION_START });
+        snprintf(path, sizeof(path), "%s/again", b->in);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        fputs(text, f);
+        fclose(f);
+        perform(b, (Action){ .kind = ACTION_CATCH, .target = path });
+        assert_int_equal(b->result, RESULT_DONE);
+        assert_int_equal(b->n_messages, 1);
+        assert_true(there(to, "again"));
+        perform(b, (Action){ .kind = ACTION_CATCH, .target = path }); /* gone */
+        assert_int_equal(b->result, RESULT_DONE);
+        assert_int_equal(b->n_messages, 0);
+        /* The server does not take it: it stays. */
+        hold[0] = (char *)"/bin/false";
+        f = fopen(path, "we");
+        assert_non_null(f);
+        fputs(text, f);
+        fclose(f);
+        assert_int_equal(unlinkat(AT_FDCWD, strcat(strcpy(mail, to), "/again"), 0), 0);
+        snprintf(mail, sizeof(mail), "%%i");
+        perform(b, (Action){ .kind = ACTION_CATCH, .target = path });
+        assert_int_equal(b->result, RESULT_FAILED);
+        assert_int_equal(b->reason, REASON_NATIVE_REFUSED);
+        assert_true(there(b->in, "again"));
+}
+
 static void a_command_that_is_not_there(void **state)
 {
         Bed *b = *state;
@@ -436,6 +482,7 @@ int main(void)
                 BED(set_aside_and_back),
                 BED(the_server_holds_it),
                 BED(the_server_does_not_take_it),
+                BED(a_known_culprit_arrives),
                 BED(a_command_that_is_not_there),
                 BED(purge_then_rebuild),
                 BED(the_managers_word_is_handed_on),

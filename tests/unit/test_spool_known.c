@@ -77,28 +77,6 @@ static void test_a_list_that_is_none(void **state)
 }
 
 /* The oldest makes room, and what is known already only becomes the newest. */
-static void test_there_is_an_end(void **state)
-{
-        static SpoolKnown k;
-        uint8_t digest[SHA256_SIZE] = { 0 };
-
-        (void)state;
-        for (unsigned i = 0; i < SPOOL_KNOWN_MAX + 5; i++) {
-                digest[0] = (uint8_t)i;
-                digest[1] = (uint8_t)(i >> 8);
-                spool_known_add(&k, 1000, digest);
-        }
-        assert_int_equal(k.n, SPOOL_KNOWN_MAX);
-        assert_int_equal(k.at[0].digest[0], 5);
-        digest[0] = 7;
-        digest[1] = 0;
-        spool_known_add(&k, 1000, digest);
-        assert_int_equal(k.n, SPOOL_KNOWN_MAX);
-        assert_int_equal(k.at[0].digest[0], 5);
-        assert_int_equal(k.at[SPOOL_KNOWN_MAX - 1].digest[0], 7);
-        spool_known_add(&k, 63, digest);
-        assert_int_equal(k.at[SPOOL_KNOWN_MAX - 1].size, 1000);
-}
 
 int main(void)
 {
@@ -107,7 +85,6 @@ int main(void)
                 T(test_it_comes_again),
                 T(test_short_ones_are_all_alike),
                 T(test_a_list_that_is_none),
-                T(test_there_is_an_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,115 @@ static void test_held_in_place(void **state)
         message_set_deinit(&set);
 }
 
+/* --- on arrival --- */
+
+static const char poison[] = "a message of more than 64 bytes, for shorter ones are all alike to everybody";
+
+/* The bytes of @poison are known, and a message with them has arrived. */
+static const char *arrive(Fixture *f, const char *text)
+{
+        put(f, "spool/In/first", poison);
+        (void)native_quarantine(f, STORE_Q, "first");
+        put(f, "spool/Out/4B7F", text);
+        return at(f, "spool/Out/4B7F");
+}
+
+static void test_caught(void **state)
+{
+        Fixture *f = *state;
+        SpoolNative n = {};
+        const char *path = arrive(f, poison);
+        char qid[128];
+        ino_t inode = inode_of(f, "spool/Out/4B7F");
+
+        report_reset(f);
+        assert_int_equal(spool_native_catch(f->spool, path, &n, &f->report), 0);
+        assert_true(n.run);
+        assert_string_equal(n.id, "4B7F");
+        snprintf(qid, sizeof(qid), "%s", n.quarantine);
+        assert_string_equal(member(f, qid, "native_intent"), "hold");
+        assert_true(is_there(f, "spool/Out/4B7F")); /* beside a live server nothing is moved by us */
+        server_moves(f, "spool/Out/4B7F", "spool/held/4B7F");
+        assert_int_equal(spool_native_caught(f->spool, &n, NULL, &f->report), 0);
+        assert_true(n.held);
+        assert_int_equal(n.message.where[0].inode, inode);
+        assert_string_equal(n.message.evidence[0], "known_digest");
+        assert_string_equal(member(f, qid, "native_intent"), "");
+        spool_native_deinit(&n);
+        /* No incident counts it as its own. */
+        inventory(f, false, true);
+        assert_int_equal(f->inventory.in_quarantine, 1);
+}
+
+static void test_not_caught(void **state)
+{
+        Fixture *f = *state;
+        SpoolNative n = {};
+        const char *path = arrive(f, poison);
+        size_t before = count_in(f, "hold/quarantine");
+
+        assert_int_equal(spool_native_catch(f->spool, path, &n, &f->report), 0);
+        assert_int_equal(count_in(f, "hold/quarantine"), before + 1);
+        assert_int_equal(spool_native_caught(f->spool, &n, "the command ended with status 1", &f->report), 0);
+        assert_false(n.held);
+        assert_string_equal(n.refusal, "the command ended with status 1");
+        assert_true(is_there(f, "spool/Out/4B7F"));
+        assert_int_equal(count_in(f, "hold/quarantine"), before);
+        spool_native_deinit(&n);
+        assert_int_equal(unlink(at(f, "spool/Out/4B7F")), 0);
+        assert_int_equal(spool_native_catch(f->spool, path, &n, &f->report), SPOOL_E_NONE);
+        spool_native_deinit(&n);
+}
+
+static void test_only_known_bytes_are_caught(void **state)
+{
+        Fixture *f = *state;
+        SpoolNative n = {};
+        const char *path =
+                arrive(f, "a message of just as many bytes that is not at all what the other one was");
+
+        assert_int_equal(spool_native_catch(f->spool, path, &n, &f->report), SPOOL_E_NONE);
+        spool_native_deinit(&n);
+        assert_int_equal(spool_native_catch(f->spool, "/etc/passwd", &n, &f->report), SPOOL_E_NONE);
+        spool_native_deinit(&n);
+}
+
+static void test_caught_and_a_death(void **state)
+{
+        Fixture *f = *state;
+        SpoolNative n = {};
+        const char *path = arrive(f, poison);
+        size_t before = count_in(f, "hold/quarantine");
+        char copy[256];
+
+        snprintf(copy, sizeof(copy), "%s", path);
+        /* Before the command: the message is let go, not held blindly. */
+        assert_int_equal(spool_native_catch(f->spool, copy, &n, &f->report), 0);
+        spool_native_deinit(&n);
+        n.again = true;
+        assert_int_equal(spool_native_catch(f->spool, copy, &n, &f->report), 0);
+        assert_false(n.run);
+        assert_false(n.held);
+        assert_non_null(n.refusal);
+        assert_int_equal(count_in(f, "hold/quarantine"), before);
+        spool_native_deinit(&n);
+        /* After it, once with and once without the record of it. */
+        assert_int_equal(spool_native_catch(f->spool, copy, &n, &f->report), 0);
+        spool_native_deinit(&n);
+        server_moves(f, "spool/Out/4B7F", "spool/held/4B7F");
+        for (unsigned i = 0; i < 2; i++) {
+                n.again = true;
+                assert_int_equal(spool_native_catch(f->spool, copy, &n, &f->report), 0);
+                assert_true(n.held);
+                assert_int_equal(n.message.n_where, 1);
+                spool_native_deinit(&n);
+        }
+        /* Nothing was begun. */
+        n.again = true;
+        assert_int_equal(spool_native_catch(f->spool, at(f, "spool/In/other"), &n, &f->report), SPOOL_E_NONE);
+        spool_native_deinit(&n);
+}
+
 #define NATIVE(test) cmocka_unit_test_setup_teardown(test, native_setup, fixture_teardown)
 
 int main(void)
@@ -294,6 +403,10 @@ int main(void)
                 NATIVE(test_it_left_without_us),
                 NATIVE(test_a_delete_that_was_done_before_a_death),
                 NATIVE(test_held_in_place),
+                NATIVE(test_caught),
+                NATIVE(test_not_caught),
+                NATIVE(test_only_known_bytes_are_caught),
+                NATIVE(test_caught_and_a_death),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

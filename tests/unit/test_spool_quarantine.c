@@ -1,4 +1,4 @@
-/* spool_quarantine: sealed folders with records, repeated calls, crashes in between. */
+/* spool_quarantine, spool_folder: sealed folders with records, repeated calls, crashes in between. */
 #include "spool_fixture.h"
 
 static json_t *record_of(const Fixture *f, const char *id)
