@@ -71,7 +71,7 @@ def test_opensmtpd_configuration(context):
     server.submit(5)
     server.m.run("systemctl", "stop", server.unit)
     before = server.spool()
-    wait(lambda: server.m.property(server.unit, "ActiveState") == "inactive", 10, "it to be down")
+    wait(lambda: server.m.property(server.unit, "ActiveState") == "inactive", 60, "it to be down")
     server.m.write("/etc/smtpd.conf", "no such word\\n" + CONF)
     server.m.run("systemctl", "start", server.unit, check=False)
     server.check_vetoed("not_configured", before)

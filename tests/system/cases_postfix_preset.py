@@ -54,7 +54,7 @@ def test_postfix_preset_master_stopped(context):
     postfix.m.run("pkill", "-KILL", "-x", "smtpd", check=False)
     postfix.check_healed()
     postfix.check_symptom("unresponsive")
-    wait(lambda: postfix.m.run("pgrep", "-x", "master", check=False).returncode == 0, 10, "master")
+    wait(lambda: postfix.m.run("pgrep", "-x", "master", check=False).returncode == 0, 60, "master")
 
 
 class NativePostfix(Postfix):

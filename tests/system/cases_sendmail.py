@@ -59,7 +59,7 @@ def test_sendmail_delivery_hangs(context):
     server = Sendmail(context)
     server.begin()
     server.submit(15, {4: "hang"})
-    closed = server.closed(150)
+    closed = server.closed(300)
     [poison] = [c["id"] for c in closed["data"]["culprits"]]
     server.check_healed(culprits=[poison])
     server.check_symptom("stalled")
@@ -87,4 +87,4 @@ def test_sendmail_daemon_stopped(context):
     closed = server.check_healed()
     server.check_symptom("unresponsive")
     server.check_mail(closed, waiting.values())
-    wait(lambda: not server.waiting(), 20, "the queue to run empty")
+    wait(lambda: not server.waiting(), 60, "the queue to run empty")

@@ -33,7 +33,7 @@ class Server(world.Imc):
     kind = preset = unit = None
     probe = PROBE % ("smtp", "127.0.0.1:25")
     keys, more, stall, start, restarts, max_time = "", "", "6s", "30s", 1, "5min"  # more: further services
-    patience = 1  # how much longer than others it takes to start, on a machine as slow as you like
+    patience = 2  # how much longer than others it takes to start, on a machine as slow as you like
     queue = ()  # directories of its messages
 
     def __init__(self, context):
@@ -68,7 +68,7 @@ class Server(world.Imc):
             waiting = self.waiting()
             check_equal(len(waiting), count, "messages that wait")
         m.run("systemctl", "enable", "--now", "unjamd.service")
-        wait(lambda: self.state() == "healthy", 30, "unjamd to find it healthy")
+        wait(lambda: self.state() == "healthy", 120, "unjamd to find it healthy")
         # The checks of causes get their baseline first of all: one that can be asked for has that behind it.
         time.sleep(2)
         self.check_causes()
@@ -98,7 +98,7 @@ class Server(world.Imc):
     def sink_start(self):
         """Starts it anew. A server that finds it not listening yet may not try again for minutes."""
         self.m.run("systemctl", "restart", "sink.service")
-        wait(lambda: ":%d " % self.sink_port in self.m.run("ss", "-ltn").stdout, 30, "the sink to listen")
+        wait(lambda: ":%d " % self.sink_port in self.m.run("ss", "-ltn").stdout, 60, "the sink to listen")
 
     def waiting(self):
         """{id: token} of what is in the queue."""
@@ -176,7 +176,7 @@ class Server(world.Imc):
     def check_mail(self, closed, tokens, missing=()):
         """All of @tokens but @missing are delivered, and repeats are those that the record names."""
         wanted = set(tokens) - set(missing)
-        wait(lambda: wanted <= set(self.delivered()), 40,
+        wait(lambda: wanted <= set(self.delivered()), 120,
              "the mail: %s is missing" % sorted(wanted - set(self.delivered()))[:5])
         found = self.delivered()
         check_equal(set(found) - wanted, set(), "delivered beyond that")
@@ -187,7 +187,7 @@ class Server(world.Imc):
     def release(self, token):
         """What is in quarantine goes back, and the server delivers it."""
         self.m.run("unjamctl", "quarantine", "release", "--all", timeout=120)
-        wait(lambda: token in self.delivered(), 60, "what was released to be delivered")
+        wait(lambda: token in self.delivered(), 120, "what was released to be delivered")
         check_equal(self.quarantined(), [], "quarantine")
 
     def tell(self, closed):
