@@ -424,7 +424,12 @@ static void every_ladder(void **state)
 {
         static const Ladder ladders[] = {
                 { .restarts = 1, .max_trials = 3, .n_stores = 2, .has_rebuildable = true, .max_time = 500 },
-                { .restarts = 2, .max_trials = 3, .n_stores = 1, .has_rebuildable = false, .max_time = 500 },
+                { .restarts = 2,
+                  .max_trials = 3,
+                  .n_stores = 1,
+                  .has_rebuildable = false,
+                  .native = true,
+                  .max_time = 500 },
                 { .restarts = 0, .max_trials = 2, .n_stores = 0, .has_rebuildable = true, .max_time = 500 },
         };
 
