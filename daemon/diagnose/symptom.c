@@ -38,7 +38,8 @@ void text_copy(char *dst, size_t size, const char *src)
                 text_trim(dst, len);
 }
 
-static void detail_print(Symptom *s, size_t used, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void detail_print(Symptom *s, size_t used, const char *format,
+                                                               va_list args)
 {
         size_t room = sizeof(s->detail) - used;
         int n;
