@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE (20 * USEC_PER_SEC)
+#define PATIENCE (60 * USEC_PER_SEC)
 
 static char *make_dir(const ManagerBed *bed, const char *name)
 {
@@ -40,9 +40,9 @@ void manager_bed_init(ManagerBed *bed)
 
         bed->service = (ServiceSettings){
                 .name = strdup("imc"),
-                .start_timeout = 5 * USEC_PER_SEC,
-                .stop_timeout = 5 * USEC_PER_SEC,
-                .kill_timeout = 5 * USEC_PER_SEC,
+                .start_timeout = 30 * USEC_PER_SEC,
+                .stop_timeout = 30 * USEC_PER_SEC,
+                .kill_timeout = 30 * USEC_PER_SEC,
         };
         bed->ctx = (ManagerContext){
                 .event = bed->event,
