@@ -37,11 +37,13 @@ static int on_deliver(sd_event_source *s, void *userdata)
         b->result.detail = b->detail;
         b->result.invocation = b->invocation;
         /* The callee may begin the next call, which replaces the strings: they are held until it returns. */
-        _cleanup_(freep) char *detail = TAKE_PTR(b->detail), *invocation = TAKE_PTR(b->invocation);
+        char *detail = TAKE_PTR(b->detail), *invocation = TAKE_PTR(b->invocation);
         ManagerResult result = b->result;
         b->result = (ManagerResult){ 0 };
         done(b->userdata, &result); /* @b may be gone now */
         json_decref(result.data);
+        free(detail);
+        free(invocation);
         return 0;
 }
 

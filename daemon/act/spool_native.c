@@ -160,7 +160,6 @@ static int refuse(Spool *s, SpoolNative *n, Shelved *q, const char *why, SpoolRe
 
 static int conclude(const Spool *s, SpoolNative *n, Shelved *q)
 {
-        _cleanup_(freep) char *text = NULL;
         json_t *record = message_to_json(&q->message);
         int r = record && json_object_update(q->json, record) == 0 ? 0 : err_origin(-ENOMEM);
 
