@@ -132,13 +132,17 @@ static int source_open(const Release *l, size_t dir)
         return dir_open_beneath(l->files, name);
 }
 
-static bool source_has(const Release *l, size_t dir, const char *path)
+/* Return: >0 if it has it, 0 if not, or a negated errno: to take that for a no would part the message. */
+static int source_has(const Release *l, size_t dir, const char *path)
 {
-        _cleanup_(closep) int fd = -1;
+        _cleanup_(closep) int fd = source_open(l, dir);
         struct stat st;
 
-        fd = source_open(l, dir);
-        return fd >= 0 && fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : err_trace(fd);
+        if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : err_origin(-errno);
+        return 1;
 }
 
 /* Opens the roots that are needed and makes sure that no name is taken. */
@@ -156,9 +160,11 @@ static int release_prepare(Release *l, const char *target)
                 if (shelf_is_inside(l->shelved, i))
                         continue;
                 r = release_split(l, i, &d, &path);
+                if (r == 0)
+                        r = source_has(l, d, path);
                 if (r < 0)
                         return err_trace(r);
-                if (!source_has(l, d, path))
+                if (r == 0)
                         continue;
                 if (l->roots[d] < 0)
                         l->roots[d] = root_open(l, d, target);
@@ -225,9 +231,11 @@ static int release_run(Release *l)
                         r = release_split(l, i, &d, &path);
                         if (r < 0)
                                 return err_trace(r);
-                        if (is_last(l, path) != (bool)last || !source_has(l, d, path))
+                        if (is_last(l, path) != (bool)last)
                                 continue;
-                        r = file_release(l, d, path);
+                        r = source_has(l, d, path);
+                        if (r > 0)
+                                r = file_release(l, d, path);
                         if (r < 0)
                                 return spool_fail(l->report, err_trace(r), "cannot release",
                                                   l->shelved->dirs[d], path);

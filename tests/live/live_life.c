@@ -293,6 +293,20 @@ static bool first_in(const Live *l, const char *below, char ret[256])
         return found;
 }
 
+/* Does the record say that the server holds it? unjamctl sends that along. */
+static bool server_holds(const Live *l, const char *quarantine)
+{
+        char path[PATH_MAX];
+        json_t *j;
+        bool holds;
+
+        snprintf(path, sizeof(path), "%s/hold/quarantine/%s/message.json", l->root, quarantine);
+        j = json_load_file(path, 0, NULL);
+        holds = json_is_true(json_object_get(j, "native"));
+        json_decref(j);
+        return holds;
+}
+
 static void operator_turn(Life *f)
 {
         static const char *const verbs[] = { [LIVE_RELEASE] = "quarantine-release",
@@ -319,8 +333,7 @@ static void operator_turn(Life *f)
                         m->poison = LIVE_GOOD; /* somebody has mended the server */
         }
         args = json_pack("{s:s, s:s, s:b}", "service", "imc", restores ? "incident" : "id", l->asked_for,
-                         "native",
-                         l->config.native == LIVE_NATIVE_WORKS || l->config.native == LIVE_NATIVE_HANGS);
+                         "native", server_holds(l, l->asked_for));
         request.args = args;
         f->reply.answer = on_answer;
         f->asked = true;
