@@ -24,18 +24,23 @@ typedef struct Look {
         unsigned *still;       /* how often under the path that it had in the store */
 } Look;
 
-/* Is it the same file? An inode alone may be another file system's. */
-static bool same_file(int dirfd, const char *name, const struct stat *st, const MessageFile *f)
+/* Is it the same file? An inode alone may be another file system's. Return: >0 yes, 0 no, or a negated errno:
+ * what could not be read may well be it. */
+static int same_file(int dirfd, const char *name, const struct stat *st, const MessageFile *f)
 {
         _cleanup_(closep) int fd = -1;
         uint8_t digest[SHA256_SIZE];
+        int r;
 
         if (f->size != (uint64_t)st->st_size)
-                return false;
+                return 0;
         if (!f->has_sha256)
                 return f->inode == st->st_ino;
         fd = file_open_beneath(dirfd, name, O_RDONLY | O_NOFOLLOW);
-        return fd >= 0 && file_sha256(fd, digest) == 0 && memcmp(digest, f->sha256, sizeof(digest)) == 0;
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : err_trace(fd);
+        r = file_sha256(fd, digest);
+        return r < 0 ? err_trace(r) : memcmp(digest, f->sha256, sizeof(digest)) == 0;
 }
 
 /* A name that has the id in it, or the inode of one of its files: one more of its files? */
@@ -48,8 +53,11 @@ static int look_file(Look *l, int dirfd, const char *name, const char *path)
                 return 0;
         for (size_t i = 0; i < l->record->n_files; i++) {
                 const MessageFile *f = l->record->files + i;
+                int r = same_file(dirfd, name, &st, f);
 
-                if (!same_file(dirfd, name, &st, f))
+                if (r < 0)
+                        return err_trace(r);
+                if (r == 0)
                         continue;
                 known = true;
                 l->times[i]++;
@@ -136,7 +144,7 @@ static bool is_held(const Spool *s, const Shelved *q, const Look *l, bool well)
         return m->n_files > 0;
 }
 
-int native_look(const Spool *s, const Shelved *q, bool well, Message *m, bool *ret_held)
+static int look(const Spool *s, const Shelved *q, bool well, Message *m, bool *ret_held)
 {
         const StoreSettings *store = s->stores[q->store].settings;
         _cleanup_(freep) unsigned *times = calloc(q->message.n_files + 1, sizeof(*times));
@@ -159,6 +167,14 @@ int native_look(const Spool *s, const Shelved *q, bool well, Message *m, bool *r
         *ret_held = is_held(s, q, &l, well);
         m->native = *ret_held;
         return 0;
+}
+
+int native_look(const Spool *s, const Shelved *q, bool well, Message *m, bool *ret_held)
+{
+        int r = look(s, q, well, m, ret_held);
+
+        /* Much follows from it, and what fails once need not fail twice. */
+        return r < 0 ? err_trace(look(s, q, well, m, ret_held)) : 0;
 }
 
 bool native_is_still(const Message *m)
