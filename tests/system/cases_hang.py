@@ -119,7 +119,8 @@ def test_children_die_while_the_parent_lives(context):
     check_equal(died[0]["symptom"], "crashed", "the symptom")
     check(list(poisons)[0] in died[0]["detail"], "the message that it had open: " + died[0]["detail"])
     check_equal(imc.m.property("imc.service", "NRestarts"), "0", "restarts by the manager")
-    check(closed["data"]["trials"] <= 4, "%d trials" % closed["data"]["trials"])
+    # The restart, the suspects' one, and at most four for the up to four messages that two deaths caught in two workers.
+    check(closed["data"]["trials"] <= 6, "%d trials" % closed["data"]["trials"])
 
 
 def _untouched(context, what, reason, verdict, prepare=lambda imc: None, end=lambda imc: None, poison=10):
