@@ -142,7 +142,7 @@ static pid_t grow(int fd)
         _exit(1);
 }
 
-/* One that grows all the time, and a hole of a terabyte: neither is waited for, and the hole has no digest. */
+/* One that grows all the time, and a hole of a terabyte: neither is waited for, the hole has no digest. */
 static void test_files_that_grow(void **state)
 {
         Fixture *f = *state;
