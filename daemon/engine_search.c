@@ -42,8 +42,10 @@ int watch_resolve(Watch *w, const char *path, uint32_t *ret)
         if (r == 0)
                 return 0;
         r = roster_add(&w->roster, (unsigned)store, id, len, ret);
+        /* What was open when the incident opened was there, even if the first inventory has missed it. */
         if (r == 0)
-                w->roster.entries[*ret].flags |= MESSAGE_ARRIVED;
+                w->roster.entries[*ret].flags |=
+                        w->incident.state == STATE_DIAGNOSING ? MESSAGE_BEFORE : MESSAGE_ARRIVED;
         return r;
 }
 
