@@ -327,7 +327,8 @@ void engine_observe(Engine *e, size_t service, const Observation *fact)
                 w->run = o->service.run;
         if (o->kind == OBSERVATION_HOST && o->host.shutdown)
                 w->shutdown = true;
-        if (diagnosis_feed(w->diagnosis, o, &e->now, &finding) < 0)
+        if (!(o->kind == OBSERVATION_LOG && watch_log_is_late(w, &o->log)) &&
+            diagnosis_feed(w->diagnosis, o, &e->now, &finding) < 0)
                 watch_note(w, REASON_UNEXPECTED, "an observation of kind %s could not be taken in",
                            observation_kind_to_string(o->kind));
         if (o->kind == OBSERVATION_LOG)

@@ -96,6 +96,14 @@ static void take_name(Watch *w, const LogEntry *entry)
         text_copy(m->text, sizeof(m->text), entry->text);
 }
 
+bool watch_log_is_late(const Watch *w, const LogEntry *entry)
+{
+        usec_t ago = usec_sub(w->engine->now.mono, w->started);
+
+        return entry->kind == LOG_MATCHES && w->started > 0 && entry->wall > 0 &&
+               entry->wall < usec_sub(w->engine->now.wall, ago);
+}
+
 void watch_take_log(Watch *w, const LogEntry *entry)
 {
         switch (entry->kind) {

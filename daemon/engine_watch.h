@@ -289,6 +289,11 @@ void engine_answer_metrics(Engine *e, ControlReply *reply);
 
 /* engine_log.c */
 void watch_take_log(Watch *w, const LogEntry *entry);
+/*
+ * Was it said before the last start began, as by processes that were just being stopped? It says nothing of
+ * the run that is watched now.
+ */
+bool watch_log_is_late(const Watch *w, const LogEntry *entry);
 /* After an inventory: those of its messages that the log has named lately. */
 void watch_mark_named(Watch *w);
 void watch_forget_named(Watch *w);

@@ -233,7 +233,7 @@ static int hit_add(JournalTurn *t, LogKind kind, size_t interest, size_t rule)
 {
         sd_journal *j = t->place->journal;
         JournalHit *hit = hit_new(t);
-        char pid[32];
+        char pid[32], sent[32];
         const void *text = "";
         size_t len = 0;
 
@@ -245,7 +245,10 @@ static int hit_add(JournalTurn *t, LogKind kind, size_t interest, size_t rule)
         hit->text = text_to_utf8(text, len, len > TEXT_MAX ? TEXT_MAX : len);
         field_copy(t, "_PID", pid, sizeof(pid));
         hit->pid = (pid_t)strtol(pid, NULL, 10);
-        if (sd_journal_get_realtime_usec(j, &hit->wall) < 0)
+        /* When it was said, which may be long before journald wrote it down. */
+        field_copy(t, "_SOURCE_REALTIME_TIMESTAMP", sent, sizeof(sent));
+        hit->wall = strtoull(sent, NULL, 10);
+        if (hit->wall == 0 && sd_journal_get_realtime_usec(j, &hit->wall) < 0)
                 hit->wall = 0;
         if (!hit->text || sd_journal_get_cursor(j, &hit->cursor) < 0)
                 return err_origin(-ENOMEM);

@@ -81,6 +81,31 @@ static void a_claim_and_a_hang_are_two_facts(void **state)
         sim_free(s);
 }
 
+/* What the run before had to say in its last moment is read when the next trial is under way. */
+static void a_late_line_is_not_about_this_run(void **state)
+{
+        const LogEntry late = {
+                .source = RULE_SOURCE_JOURNAL, .text = "EVENT_ID=4037", .pid = 4711, .wall = 1
+        };
+        SimConfig c = { .n_messages = 20, .mode = MODE_ACT, .each = 20 * USEC_PER_SEC };
+        Sim *s = sim_new(&c);
+        size_t trials = 0;
+
+        (void)state;
+        sim_poison(s, 7, POISON_CRASH, 0);
+        while (sim_count(s, AUDIT_INCIDENT_CLOSED) == 0 && sim_now(s) < HOUR) {
+                sim_run(s, sim_now(s) + 100 * USEC_PER_MSEC);
+                if (sim_count(s, AUDIT_TRIAL_STARTED) > trials) {
+                        trials = sim_count(s, AUDIT_TRIAL_STARTED);
+                        sim_log(s, &late);
+                }
+        }
+        assert_true(trials > 2);
+        for (size_t k = 0; k < sim_n_messages(s); k++)
+                assert_int_equal(sim_message(s, k)->place == PLACE_QUARANTINE, k == 7);
+        sim_free(s);
+}
+
 /* Runs a search for one poison among 2,000 after the log has named @named (or nothing). Return:
  * its trials. */
 static json_int_t trials_with(const char *named)
@@ -158,6 +183,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_claim_alone_does_nothing),
                 cmocka_unit_test(a_claim_and_a_hang_are_two_facts),
+                cmocka_unit_test(a_late_line_is_not_about_this_run),
                 cmocka_unit_test(a_name_orders_trials_and_nothing_else),
                 cmocka_unit_test(a_gap_is_evidence),
         };
