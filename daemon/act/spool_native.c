@@ -23,7 +23,6 @@
 #include "model/native.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +73,6 @@ static int file_take_back(const Spool *s, const Shelved *q, size_t d, const char
         _cleanup_(freep) char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
         const SpoolDir *dir = spool_dir_find(s, q->dirs[d]);
         _cleanup_(closep) int root = -1, from = -1, files = -1, to = -1;
-        int r;
 
         if (!parent)
                 return err_origin(-ENOMEM);
@@ -86,12 +84,7 @@ static int file_take_back(const Spool *s, const Shelved *q, size_t d, const char
         to = files >= 0 ? skeleton_folder(s->disk, -1, files, parent) : files;
         if (to < 0)
                 return err_trace(to);
-        r = disk_rename(s->disk, from, name, to, name, RENAME_NOREPLACE);
-        if (r == 0)
-                r = disk_sync(s->disk, to);
-        if (r == 0)
-                r = disk_sync(s->disk, from);
-        return err_trace(r);
+        return err_trace(spool_file_move(s->disk, from, to, name));
 }
 
 static bool files_have(const Shelved *q, size_t d, const char *path)

@@ -126,6 +126,9 @@ int spool_dir_open(const SpoolDir *d, int *ret_parent);
 int spool_hold_open(const Spool *s, const SpoolStore *store, bool make);
 /* A sub-directory (one component), made with 0700 and durable if @make. Return: the descriptor, -ENOENT. */
 int spool_subdir_open(Disk *disk, int dirfd, const char *name, bool make);
+/* One file from directory @from to @to, durably. Return: 0, -EEXIST if the name is taken, or what the disk
+ * says. */
+int spool_file_move(Disk *disk, int from, int to, const char *name);
 /* One component that can be no way out of a directory? */
 bool spool_name_ok(const char *name);
 

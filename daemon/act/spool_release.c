@@ -186,7 +186,6 @@ static int file_release(const Release *l, size_t d, const char *path)
         _cleanup_(closep) int root = -1, from = -1, dest = -1;
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         Disk *disk = l->spool->disk;
-        int r;
 
         parent = strndup(path, slash ? (size_t)(slash - path) : 0);
         to_parent = to ? strndup(to, strrchr(to, '/') ? (size_t)(strrchr(to, '/') - to) : 0) : NULL;
@@ -201,12 +200,7 @@ static int file_release(const Release *l, size_t d, const char *path)
         dest = skeleton_folder(disk, -1, l->roots[d], to_parent);
         if (dest < 0)
                 return err_trace(dest);
-        r = disk_rename(disk, from, name, dest, name, RENAME_NOREPLACE);
-        if (r == 0)
-                r = disk_sync(disk, dest);
-        if (r == 0)
-                r = disk_sync(disk, from);
-        return err_trace(r);
+        return err_trace(spool_file_move(disk, from, dest, name));
 }
 
 static bool is_last(const Release *l, const char *path)

@@ -9,6 +9,7 @@
 #include "act/spool_private.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,17 @@ static int subdir_make(Disk *disk, int dirfd, const char *name)
         if (r < 0 && r != -EEXIST)
                 return err_trace(r);
         return dir_open_beneath(dirfd, name);
+}
+
+int spool_file_move(Disk *disk, int from, int to, const char *name)
+{
+        int r = disk_rename(disk, from, name, to, name, RENAME_NOREPLACE);
+
+        if (r == 0)
+                r = disk_sync(disk, to);
+        if (r == 0)
+                r = disk_sync(disk, from);
+        return err_trace(r);
 }
 
 int spool_subdir_open(Disk *disk, int dirfd, const char *name, bool make)

@@ -15,7 +15,6 @@
 #include "act/spool_private.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,10 +59,7 @@ static int file_to(Unshelve *u, size_t tree, SpoolSide side, int from, const cha
                 to = skeleton_folder(disk, -1, t->root[side], parent);
         if (to < 0)
                 return err_trace(to);
-        r = disk_rename(disk, from, name, to, name, RENAME_NOREPLACE);
-        if (r == 0)
-                r = disk_sync(disk, to);
-        return r < 0 ? err_trace(r) : err_trace(disk_sync(disk, from));
+        return err_trace(spool_file_move(disk, from, to, name));
 }
 
 /* File @i of the record, if it is in the folder. */
